@@ -1,0 +1,1 @@
+//! The exporters, a folder each.

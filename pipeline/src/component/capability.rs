@@ -1,0 +1,92 @@
+//! What components may ask of extensions, without knowing them.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Request, Response};
+
+use super::ComponentId;
+use crate::{
+    batch::Batch,
+    reply::{Failure, Reply},
+    signal::Signal,
+};
+
+/// What one extension offers.
+#[derive(Clone, Default)]
+pub struct Capabilities {
+    /// Adds credentials to outgoing requests.
+    pub client_auth: Option<Arc<dyn ClientAuth>>,
+    /// Checks credentials of incoming requests.
+    pub server_auth: Option<Arc<dyn ServerAuth>>,
+    /// Holds durable queues.
+    pub storage: Option<Arc<dyn Storage>>,
+    /// Relays calls to a back-end.
+    pub upstream: Option<Arc<dyn Upstream>>,
+}
+
+/// Adds credentials to outgoing requests.
+pub trait ClientAuth: Send + Sync {
+    /// Headers to add to the next request.
+    fn headers(&self) -> BoxFuture<'_, Result<HeaderMap, Failure>>;
+}
+
+/// Checks credentials of incoming requests.
+pub trait ServerAuth: Send + Sync {
+    /// What is known of the client that sent these headers, as names and values for [`crate::Context::auth`].
+    fn authenticate<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, AuthRefusal>>;
+}
+
+/// Credentials that are missing or wrong. Says nothing of what would have been right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AuthRefusal(pub String);
+
+/// Holds durable queues.
+pub trait Storage: Send + Sync {
+    /// Opens the queue of an exporter, with what an earlier run left in it.
+    fn queue(&self, owner: QueueOwner) -> BoxFuture<'_, Result<Arc<dyn DurableQueue>, Failure>>;
+}
+
+/// Whose queue it is; a queue is found again by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueueOwner {
+    /// The exporter.
+    pub id: ComponentId,
+    /// Its signal.
+    pub signal: Signal,
+}
+
+/// A queue that survives the process.
+pub trait DurableQueue: Send + Sync {
+    /// Appends a batch and returns once it is synced: then the caller may be answered.
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// The next batch that is due, with the number to settle it by. Waits while there is none.
+    fn next(&self) -> BoxFuture<'_, (u64, Batch)>;
+
+    /// Records that a batch was delivered or given up, so that it is not read again.
+    fn settle(&self, number: u64, reply: &Reply) -> BoxFuture<'_, Result<(), Failure>>;
+}
+
+/// Relays calls of a protocol to its back-end, byte for byte.
+pub trait Upstream: Send + Sync {
+    /// Sends a unary call on and returns the answer.
+    fn relay(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Failure>>;
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Capabilities")
+            .field("client_auth", &self.client_auth.is_some())
+            .field("server_auth", &self.server_auth.is_some())
+            .field("storage", &self.storage.is_some())
+            .field("upstream", &self.upstream.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,50 @@
+//! Extensions: what serves the process or other components rather than a pipeline.
+
+use std::{sync::Arc, time::Instant};
+
+use futures_util::future::BoxFuture;
+
+use super::{BuildError, Capabilities, ComponentConfig, ComponentContext, Declaration, Endpoint, Listeners};
+use crate::graph::Status;
+
+/// A type of extension.
+pub trait ExtensionFactory: 'static {
+    /// Its keys.
+    type Config: ComponentConfig;
+    /// What it says of itself.
+    const DECLARATION: Declaration;
+
+    /// The endpoints that the host binds for it before anything starts.
+    fn endpoints(config: &Self::Config) -> Vec<Endpoint>;
+
+    /// Builds it.
+    ///
+    /// # Errors
+    /// A setting that cannot work.
+    fn build(config: Self::Config, context: ExtensionContext) -> Result<Box<dyn Extension>, BuildError>;
+}
+
+/// What an extension is given.
+pub struct ExtensionContext {
+    /// Id and budget. An extension sees no other extensions.
+    pub component: ComponentContext,
+    /// The state of the running service, kept current.
+    pub status: Arc<Status>,
+}
+
+/// A built extension.
+pub trait Extension: Send {
+    /// What it offers to other components.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    /// Begins to serve.
+    ///
+    /// # Errors
+    /// Why it cannot serve.
+    fn start(&mut self, listeners: Listeners) -> BoxFuture<'_, Result<(), BuildError>>;
+
+    /// Ends, after all pipelines.
+    fn stop(&mut self, deadline: Instant) -> BoxFuture<'_, ()>;
+}

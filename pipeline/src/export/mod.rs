@@ -1,0 +1,1 @@
+//! What exporters share: time-outs, retries, the sending queue.

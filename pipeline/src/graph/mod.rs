@@ -1,0 +1,5 @@
+//! The graph of a running service: planned from the configuration, built, started, drained, reloaded.
+
+mod status;
+
+pub use status::Status;

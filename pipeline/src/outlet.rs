@@ -1,0 +1,117 @@
+//! Where a receiver hands its batches to the pipelines.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    batch::Batch,
+    consumer::{Consumer, Demand},
+    reply::{Failure, Reply},
+};
+
+/// A receiver's way into the pipelines of one signal.
+///
+/// Each batch becomes a task of its own, so a client that leaves cancels nothing. Reload swaps the pipelines behind
+/// an outlet atomically: a batch runs wholly through the old ones or wholly through the new ones.
+#[derive(Clone)]
+pub struct Outlet {
+    current: Arc<ArcSwap<Line>>,
+}
+
+/// What an outlet leads to, with the count of batches under way in it.
+pub struct Line {
+    consumer: Arc<dyn Consumer>,
+    under_way: AtomicUsize,
+    idle: Notify,
+}
+
+struct UnderWay(Arc<Line>);
+
+impl Outlet {
+    /// An outlet into this consumer.
+    #[must_use]
+    pub fn new(consumer: Arc<dyn Consumer>) -> Self {
+        Self { current: Arc::new(ArcSwap::from_pointee(Line::new(consumer))) }
+    }
+
+    /// Hands a batch over and waits for the answer. Dropping the future does not cancel the batch.
+    pub async fn send(&self, batch: Batch) -> Reply {
+        if batch.items() == 0 && batch.chunks().iter().all(|chunk| chunk.bytes().is_empty()) {
+            return Reply::Delivered;
+        }
+        let (answer, answered) = oneshot::channel();
+        let under_way = Line::enter(self.current.load_full());
+        tokio::spawn(async move {
+            let reply = offer(under_way.0.consumer.as_ref(), batch).await;
+            drop(under_way);
+            // The client may have left; its batch was still answered for.
+            let _ = answer.send(reply);
+        });
+        answered.await.unwrap_or_else(|_| {
+            Failure::retryable("a pipeline task ended without an answer; see the log for its panic").into()
+        })
+    }
+
+    /// Leads to other pipelines from now on; returns what it led to before, to be drained.
+    #[must_use]
+    pub fn swap(&self, consumer: Arc<dyn Consumer>) -> Arc<Line> {
+        self.current.swap(Arc::new(Line::new(consumer)))
+    }
+
+    /// What it leads to now.
+    #[must_use]
+    pub fn line(&self) -> Arc<Line> {
+        self.current.load_full()
+    }
+}
+
+/// Reserves room for a batch and hands it over.
+pub async fn offer(consumer: &dyn Consumer, batch: Batch) -> Reply {
+    match consumer.reserve(&Demand::of(&batch)).await {
+        Ok(permit) => consumer.consume(batch, permit).await,
+        Err(refusal) => refusal.into(),
+    }
+}
+
+impl Line {
+    fn new(consumer: Arc<dyn Consumer>) -> Self {
+        Self { consumer, under_way: AtomicUsize::new(0), idle: Notify::new() }
+    }
+
+    fn enter(line: Arc<Self>) -> UnderWay {
+        line.under_way.fetch_add(1, Ordering::AcqRel);
+        UnderWay(line)
+    }
+
+    /// How many batches have been handed over and not answered.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Acquire)
+    }
+
+    /// Returns once no batch is under way.
+    pub async fn idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.under_way() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Sluice's telemetry about itself: the Collector's metric names, and structured logs in its encodings.
+
+pub mod names;
+mod observe;
+
+pub use observe::{ExporterMetrics, ProcessorMetrics, ReceiverMetrics};

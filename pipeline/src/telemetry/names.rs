@@ -1,0 +1,43 @@
+//! The names of Sluice's own metrics, in one place. Those that the Collector has are the Collector's.
+//!
+//! Names with an items suffix (`spans`, `metric_points`, `log_records`, `profile_samples`) are completed with
+//! [`crate::Signal::items_name`].
+
+/// Items that a pipeline took, by `receiver` and `transport`.
+pub const RECEIVER_ACCEPTED: &str = "otelcol_receiver_accepted_";
+/// Items that no pipeline took, by `receiver` and `transport`.
+pub const RECEIVER_REFUSED: &str = "otelcol_receiver_refused_";
+/// Requests that were refused before their items were known, by `receiver`, `transport` and `reason`.
+pub const RECEIVER_REFUSED_REQUESTS: &str = "sluice_receiver_refused_requests";
+/// Values repaired at the door (invalid UTF-8), by `receiver`, `transport` and `reason`.
+pub const RECEIVER_REPAIRED: &str = "sluice_receiver_repaired_values";
+/// Requests that were rewritten into the canonical form at the door, by `receiver` and `transport`.
+pub const RECEIVER_CANONICALISED: &str = "sluice_receiver_canonicalised_requests";
+/// Clients that were gone, or past their deadline, when the answer was ready, by `receiver` and `transport`.
+pub const RECEIVER_ANSWERED_LATE: &str = "sluice_receiver_answered_late_requests";
+/// Items that entered a processor, by `processor` and `otel_signal`.
+pub const PROCESSOR_INCOMING: &str = "otelcol_processor_incoming_items";
+/// Items that left a processor, by `processor` and `otel_signal`.
+pub const PROCESSOR_OUTGOING: &str = "otelcol_processor_outgoing_items";
+/// Items that a processor refused or dropped, by `processor`, `otel_signal` and `reason`.
+pub const PROCESSOR_DROPPED: &str = "sluice_processor_dropped_items";
+/// Items that a destination took, by `exporter`.
+pub const EXPORTER_SENT: &str = "otelcol_exporter_sent_";
+/// Items that were given up, by `exporter` and `reason`.
+pub const EXPORTER_SEND_FAILED: &str = "otelcol_exporter_send_failed_";
+/// Items that a queue had no room for, by `exporter`.
+pub const EXPORTER_ENQUEUE_FAILED: &str = "otelcol_exporter_enqueue_failed_";
+/// Items that a destination rejected while it took the rest (partial success), by `exporter`.
+pub const EXPORTER_REJECTED: &str = "sluice_exporter_rejected_items";
+/// Attempts that failed and will be repeated, by `exporter` and `code`.
+pub const EXPORTER_RETRIES: &str = "sluice_exporter_retried_requests";
+/// What a queue holds, in its sizer's unit, by `exporter` and `data_type`.
+pub const EXPORTER_QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
+/// What a queue may hold, in its sizer's unit, by `exporter` and `data_type`.
+pub const EXPORTER_QUEUE_CAPACITY: &str = "otelcol_exporter_queue_capacity";
+/// Bytes that a queue holds, by `exporter` and `data_type`.
+pub const EXPORTER_QUEUE_BYTES: &str = "sluice_exporter_queue_bytes";
+/// Age in seconds of the oldest batch in a queue, by `exporter` and `data_type`.
+pub const EXPORTER_QUEUE_AGE: &str = "sluice_exporter_queue_oldest_seconds";
+/// Requests on their way to a destination, by `exporter` and `data_type`.
+pub const EXPORTER_IN_FLIGHT: &str = "otelcol_exporter_in_flight_requests";

@@ -1,0 +1,1 @@
+//! Client and server TLS with rustls, by the keys of the Collector.

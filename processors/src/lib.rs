@@ -1,0 +1,1 @@
+//! The processors and connectors, a folder each.

@@ -1,0 +1,1 @@
+//! Message types and id rules of foreign protocols.
