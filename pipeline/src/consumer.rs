@@ -21,7 +21,8 @@ pub trait Consumer: Send + Sync + 'static {
     fn consume(&self, batch: Batch, permit: Permit) -> BoxFuture<'_, Reply>;
 
     /// Hands on everything held back (batches that are filling up), and returns when it is answered or the
-    /// deadline has passed. Nothing is consumed afterwards.
+    /// deadline has passed. Each stage drains only itself: the graph drains them in the order of the pipeline.
+    /// Nothing is consumed afterwards.
     fn drain(&self, deadline: Instant) -> BoxFuture<'_, ()>;
 }
 

@@ -1,11 +1,10 @@
 //! Extensions: what serves the process or other components rather than a pipeline.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
 use super::{BuildError, Capabilities, ComponentConfig, ComponentContext, Declaration, Endpoint, Listeners};
-use crate::graph::Status;
 
 /// A type of extension.
 pub trait ExtensionFactory: 'static {
@@ -26,10 +25,8 @@ pub trait ExtensionFactory: 'static {
 
 /// What an extension is given.
 pub struct ExtensionContext {
-    /// Id and budget. An extension sees no other extensions.
+    /// Id, budget and status. An extension sees no other extensions.
     pub component: ComponentContext,
-    /// The state of the running service, kept current.
-    pub status: Arc<Status>,
 }
 
 /// A built extension.

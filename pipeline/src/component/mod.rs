@@ -29,7 +29,7 @@ pub use registry::{AnyConfig, Entry, Registry};
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::budget::Budget;
+use crate::{budget::Budget, graph::Status};
 
 /// What every component is given besides its configuration.
 #[derive(Clone)]
@@ -40,6 +40,8 @@ pub struct ComponentContext {
     pub budget: Budget,
     /// What the running extensions offer, by extension id.
     pub extensions: Arc<HashMap<ComponentId, Capabilities>>,
+    /// The state of the service: [`Status::supervise`] runs the component's long-lived tasks.
+    pub status: Arc<Status>,
 }
 
 /// A component could not be built or started.
@@ -73,7 +75,7 @@ impl ComponentContext {
     #[must_use]
     pub fn detached(id: &str, budget: Budget) -> Self {
         let id = id.parse().unwrap_or_else(|_| ComponentId::of_type("test"));
-        Self { id, budget, extensions: Arc::new(HashMap::new()) }
+        Self { id, budget, extensions: Arc::default(), status: Arc::default() }
     }
 
     /// What the extension `id` offers.

@@ -63,7 +63,7 @@ pub struct Endpoint {
 /// An address to bind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {
-    /// `host:port`; a missing host means loopback, `localhost` prefers IPv4.
+    /// `host:port` as in the Collector: `localhost` prefers IPv4, an empty host (`:4317`) means all interfaces.
     Tcp(String),
     /// A path in the file system.
     Unix(PathBuf),
