@@ -3,5 +3,6 @@
 //! Field numbers and names are those of opentelemetry-proto 1.10 ([`schema`]).
 
 pub mod schema;
+pub mod view;
 pub mod wire;
 pub mod write;
