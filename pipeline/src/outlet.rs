@@ -1,16 +1,20 @@
 //! Where a receiver hands its batches to the pipelines.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
+use futures_util::future::{BoxFuture, ready};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
     batch::Batch,
-    consumer::{Consumer, Demand},
+    consumer::{Consumer, Demand, Permit},
     reply::{Failure, Reply},
 };
 
@@ -31,6 +35,12 @@ pub struct Line {
 }
 
 struct UnderWay(Arc<Line>);
+
+/// Room behind an outlet, with the pipelines that granted it: a batch goes where its room is, also across a reload.
+struct Passage {
+    permit: Permit,
+    under_way: UnderWay,
+}
 
 impl Outlet {
     /// An outlet into this consumer.
@@ -67,6 +77,33 @@ impl Outlet {
     #[must_use]
     pub fn line(&self) -> Arc<Line> {
         self.current.load_full()
+    }
+}
+
+/// What a connector hands on to. It runs in the task of the pipeline before it, and asks the pipelines behind it for
+/// room, so that a fan-out in front of a connector knows of a refusal behind it.
+impl Consumer for Outlet {
+    fn reserve<'a>(&'a self, demand: &'a Demand) -> BoxFuture<'a, Result<Permit, Failure>> {
+        Box::pin(async move {
+            let under_way = Line::enter(self.current.load_full());
+            let permit = under_way.0.consumer.reserve(demand).await?;
+            Ok(Permit::holding(Passage { permit, under_way }))
+        })
+    }
+
+    fn consume(&self, batch: Batch, permit: Permit) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            let Some(Passage { permit, under_way }) = permit.into_reservation() else {
+                let under_way = Line::enter(self.current.load_full());
+                return offer(under_way.0.consumer.as_ref(), batch).await;
+            };
+            under_way.0.consumer.consume(batch, permit).await
+        })
+    }
+
+    /// The graph drains the pipelines behind an outlet itself.
+    fn drain(&self, _deadline: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
     }
 }
 

@@ -1,0 +1,124 @@
+//! One file that records are added to: opened late, rotated, and never left with half a record.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+
+use super::{config::Rotation, rotation};
+
+/// How a file is opened and when it is replaced.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    /// Whether to keep what a file holds that is already there.
+    pub(super) append: bool,
+    /// When to begin a new one.
+    pub(super) rotation: Option<Rotation>,
+    /// The permissions of directories to create; `None` to create none.
+    pub(super) directory_mode: Option<u32>,
+}
+
+/// A file that records are added to.
+///
+/// It is opened for the first record, so that checking a configuration touches no file. A record that cannot be
+/// written whole is cut off again: a reader sees whole records only.
+#[derive(Debug)]
+pub(super) struct Output {
+    path: PathBuf,
+    settings: Settings,
+    file: Option<File>,
+    /// Where a record begins that could neither be completed nor cut off.
+    torn_at: Option<u64>,
+    unsynced: bool,
+}
+
+impl Output {
+    pub(super) fn new(path: PathBuf, settings: Settings) -> Self {
+        Self { path, settings, file: None, torn_at: None, unsynced: false }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a record, beginning a new file first if it would make this one too large.
+    pub(super) fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        let mut file = self.open()?;
+        let mut end = self.end_of(&file)?;
+        if let Some(rotation) = self.settings.rotation
+            && let Some(length) = end
+            && length > 0
+            && length.saturating_add(record.len() as u64) > rotation.limit()
+        {
+            drop(file);
+            file = self.rotate(rotation)?;
+            end = self.end_of(&file)?;
+        }
+        let written = file.write_all(record);
+        match (&written, end) {
+            (Ok(()), _) => self.unsynced = true,
+            (Err(_), Some(end)) => self.torn_at = file.set_len(end).is_err().then_some(end),
+            (Err(_), None) => {}
+        }
+        self.file = Some(file);
+        written
+    }
+
+    /// Waits until what was written is on the disk.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.unsynced) {
+            return Ok(());
+        }
+        match &self.file {
+            // A pipe or a device has nothing to sync and says so.
+            Some(file) if file.metadata()?.is_file() => file.sync_data(),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self) -> io::Result<File> {
+        if let Some(file) = self.file.take() {
+            return Ok(file);
+        }
+        if let (Some(mode), Some(directory)) = (self.settings.directory_mode, self.path.parent()) {
+            DirBuilder::new().recursive(true).mode(mode).create(directory)?;
+        }
+        let file = self.open_file()?;
+        // A file that is rotated is taken up again, as the Collector does.
+        if !self.settings.append && self.settings.rotation.is_none() && file.metadata()?.is_file() {
+            file.set_len(0)?;
+        }
+        Ok(file)
+    }
+
+    fn open_file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)
+    }
+
+    /// The length of the file in whole records; `None` for a pipe or a device. Asked anew for each record: someone
+    /// else may have truncated or extended the file.
+    fn end_of(&mut self, file: &File) -> io::Result<Option<u64>> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        if let Some(torn_at) = self.torn_at.take_if(|torn_at| *torn_at < metadata.len()) {
+            file.set_len(torn_at).inspect_err(|_| self.torn_at = Some(torn_at))?;
+            return Ok(Some(torn_at));
+        }
+        self.torn_at = None;
+        Ok(Some(metadata.len()))
+    }
+
+    fn rotate(&mut self, rotation: Rotation) -> io::Result<File> {
+        let now = Timestamp::now();
+        rotation::move_aside(&self.path, rotation, now)?;
+        let file = self.open_file()?;
+        rotation::prune(&self.path, rotation, now);
+        Ok(file)
+    }
+}
