@@ -1,6 +1,7 @@
 //! The unit that moves through pipelines: a rope of encoded OTLP messages with its context.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -251,6 +252,24 @@ impl Batch {
     pub fn of_origin(&self, origin: Origin) -> Self {
         let chunks = self.chunks.iter().filter(|chunk| chunk.origin == origin).cloned().collect();
         Self::from_chunks(self.signal, chunks, Arc::clone(&self.context))
+    }
+
+    /// The batch taken apart by origin, in order of first appearance; shares the bytes.
+    #[must_use]
+    pub fn by_origin(&self) -> Vec<(Origin, Self)> {
+        let mut places: HashMap<Origin, usize> = HashMap::new();
+        let mut parts: Vec<(Origin, Vec<Chunk>)> = Vec::new();
+        for chunk in &self.chunks {
+            let place = *places.entry(chunk.origin).or_insert_with(|| {
+                parts.push((chunk.origin, Vec::new()));
+                parts.len() - 1
+            });
+            if let Some((_, chunks)) = parts.get_mut(place) {
+                chunks.push(chunk.clone());
+            }
+        }
+        let batch = |chunks| Self::from_chunks(self.signal, chunks, Arc::clone(&self.context));
+        parts.into_iter().map(|(origin, chunks)| (origin, batch(chunks))).collect()
     }
 
     /// The whole batch as one buffer: the chunk itself if there is one, else a copy.

@@ -1,1 +1,77 @@
 //! What exporters share: time-outs, retries, the sending queue.
+//!
+//! An exporter implements [`Sender`], one attempt to deliver one batch. [`Exporter::start`] makes of it a consumer
+//! that keeps the rules of `timeout`, `retry_on_failure` and `sending_queue`.
+
+mod attempts;
+mod backoff;
+mod direct;
+mod duration;
+mod queue_config;
+mod retry_config;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+
+pub use queue_config::{BatchConfig, PartitionConfig, QueueConfig, Sizer, metadata_key_problems};
+pub use retry_config::RetryConfig;
+
+use crate::{
+    batch::Batch, component::ExporterContext, consumer::Consumer, reply::Reply, telemetry::ExporterMetrics,
+};
+use attempts::Attempts;
+use direct::Direct;
+use tokio_util::sync::CancellationToken;
+
+/// One attempt to deliver a batch.
+pub trait Sender: Send + Sync + 'static {
+    /// Sends the batch and returns what the destination answered. The caller gives up at `deadline`, and cancels by
+    /// dropping the future. Never retries by itself, and logs nothing that the reply says.
+    fn send<'a>(&'a self, batch: &'a Batch, deadline: Option<Instant>) -> BoxFuture<'a, Reply>;
+}
+
+/// The rules of one exporter.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long one attempt may take; zero means no limit.
+    pub timeout: Duration,
+    /// Whether and how failed attempts are repeated.
+    pub retry: RetryConfig,
+    /// The queue before the destination.
+    pub queue: QueueConfig,
+}
+
+/// Makes consumers of senders.
+#[derive(Debug)]
+pub struct Exporter;
+
+impl Exporter {
+    /// The consumer that delivers through `sender` under these rules. Needs a Tokio runtime.
+    #[must_use]
+    pub fn start(
+        sender: Arc<dyn Sender>,
+        settings: Settings,
+        context: &ExporterContext,
+    ) -> Arc<dyn Consumer> {
+        let attempts = Attempts {
+            id: context.component.id.clone(),
+            sender,
+            timeout: settings.timeout,
+            retry: settings.retry,
+            metrics: ExporterMetrics::new(&context.component.id, context.signal),
+            closing: CancellationToken::new(),
+            callers_wait: true,
+        };
+        Arc::new(Direct::new(attempts))
+    }
+}
+
+/// Whether an exporter with this queue answers only once data is delivered or synced.
+#[must_use]
+pub fn answers_later(queue: &QueueConfig) -> bool {
+    !queue.enabled || queue.wait_for_result || queue.storage.is_some()
+}
