@@ -1,16 +1,28 @@
 //! Configuration: from YAML text to typed structs, with the place of every value kept.
 
+mod decode;
 mod document;
+mod location;
+mod merge;
 mod node;
 mod problems;
+mod render;
+mod scalar;
+mod sensitive;
+#[doc(hidden)]
+pub mod squash;
+mod suggest;
+pub mod types;
+mod yaml;
 
+pub use decode::decode;
 pub use document::{Definition, Document, Located, Pipeline};
-pub use node::{Location, Node};
-pub use problems::{Problems, Severity};
+pub use location::{Location, SourceText};
+pub use node::{Description, Entry, Mapping, Node, Value};
+pub use problems::{Diagnostic, Problems, Severity};
+pub use sensitive::REDACTED;
 
-use serde::de::DeserializeOwned;
-
-/// Decodes a node into a typed configuration, reporting every unknown key and the first type error.
-pub fn decode<T: DeserializeOwned>(_node: &Node, _problems: &mut Problems) -> Option<T> {
-    None
+/// Parses one YAML text under a name for its places, without merging or expanding anything.
+pub fn parse(name: &str, text: &str, problems: &mut Problems) -> Option<Node> {
+    yaml::parse_bytes(name, text.as_bytes(), problems)
 }
