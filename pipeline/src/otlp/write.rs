@@ -83,7 +83,6 @@ impl<'a> Writer<'a> {
 
     /// Starts a nested message whose end is not in the same scope; [`Writer::end`] takes the returned mark.
     #[inline]
-    #[must_use]
     pub fn begin(&mut self, number: u32) -> Mark {
         self.tag(number, 2);
         Mark(self.open())
