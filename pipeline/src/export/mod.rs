@@ -21,7 +21,11 @@ pub use queue_config::{BatchConfig, PartitionConfig, QueueConfig, Sizer, metadat
 pub use retry_config::RetryConfig;
 
 use crate::{
-    batch::Batch, component::ExporterContext, consumer::Consumer, reply::Reply, telemetry::ExporterMetrics,
+    batch::Batch,
+    component::{BuildError, ExporterContext},
+    consumer::Consumer,
+    reply::Reply,
+    telemetry::ExporterMetrics,
 };
 use attempts::Attempts;
 use direct::Direct;
@@ -51,12 +55,14 @@ pub struct Exporter;
 
 impl Exporter {
     /// The consumer that delivers through `sender` under these rules. Needs a Tokio runtime.
-    #[must_use]
+    ///
+    /// # Errors
+    /// `sending_queue.storage` names no running extension that holds queues.
     pub fn start(
         sender: Arc<dyn Sender>,
         settings: Settings,
         context: &ExporterContext,
-    ) -> Arc<dyn Consumer> {
+    ) -> Result<Arc<dyn Consumer>, BuildError> {
         let attempts = Attempts {
             id: context.component.id.clone(),
             sender,
@@ -66,7 +72,7 @@ impl Exporter {
             closing: CancellationToken::new(),
             callers_wait: true,
         };
-        Arc::new(Direct::new(attempts))
+        Ok(Arc::new(Direct::new(attempts)))
     }
 }
 
