@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -25,6 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Outlet {
     current: Arc<ArcSwap<Line>>,
+    used: Arc<AtomicBool>,
 }
 
 /// What an outlet leads to, with the count of batches under way in it.
@@ -46,7 +47,7 @@ impl Outlet {
     /// An outlet into this consumer.
     #[must_use]
     pub fn new(consumer: Arc<dyn Consumer>) -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(Line::new(consumer))) }
+        Self { current: Arc::new(ArcSwap::from_pointee(Line::new(consumer))), used: Arc::default() }
     }
 
     /// Hands a batch over and waits for the answer. Dropping the future does not cancel the batch.
@@ -54,6 +55,7 @@ impl Outlet {
         if batch.items() == 0 && batch.chunks().iter().all(|chunk| chunk.bytes().is_empty()) {
             return Reply::Delivered;
         }
+        self.used.store(true, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
         let under_way = Line::enter(self.current.load_full());
         tokio::spawn(async move {
@@ -71,6 +73,12 @@ impl Outlet {
     #[must_use]
     pub fn swap(&self, consumer: Arc<dyn Consumer>) -> Arc<Line> {
         self.current.swap(Arc::new(Line::new(consumer)))
+    }
+
+    /// Whether any batch was ever handed over.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// What it leads to now.

@@ -2,6 +2,7 @@
 
 mod decode;
 mod document;
+pub mod known;
 mod location;
 mod merge;
 mod node;
@@ -11,7 +12,7 @@ mod scalar;
 mod sensitive;
 #[doc(hidden)]
 pub mod squash;
-mod suggest;
+pub(crate) mod suggest;
 pub mod types;
 mod yaml;
 

@@ -1,5 +1,16 @@
 //! The graph of a running service: planned from the configuration, built, started, drained, reloaded.
 
+mod build;
+mod instances;
+mod listen;
+mod mark;
+mod plan;
+mod service;
 mod status;
+mod wiring;
 
+pub use build::CannotBuild;
+pub use listen::{Claim, ListenError, ListenerPool};
+pub use plan::{Plan, Planned, PlannedConnector, PlannedPipeline};
+pub use service::{Service, ServiceError};
 pub use status::{DeadTask, Phase, PipelineStatus, Snapshot, Status, panic_message};

@@ -38,7 +38,9 @@ impl ConnectorFactory for Forward {
             .iter()
             .map(|signal| {
                 let outlet = context.outlets.get(*signal).ok_or_else(|| {
-                    BuildError::Other(format!("no pipeline of {signal} receives from it; add it to one's receivers"))
+                    BuildError::Other(format!(
+                        "no pipeline of {signal} receives from it; add it to one's receivers"
+                    ))
                 })?;
                 Ok((*signal, Arc::new(outlet.clone()) as Arc<dyn Consumer>))
             })

@@ -10,7 +10,6 @@ mod exemplar;
 mod group;
 mod log;
 mod metric;
-mod plain;
 mod profile;
 mod repeated;
 mod span;

@@ -1,0 +1,262 @@
+//! The life of a running service: start, reload, drain.
+
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tracing::{info, warn};
+
+use super::{
+    build::{Builder, CannotBuild},
+    instances::{ConnectorInstance, Instances, Leftover},
+    listen::{Claim, ListenError, ListenerPool},
+    plan::Plan,
+    status::{Phase, PipelineStatus, Status},
+};
+use crate::{
+    budget::Budget,
+    component::{BuildError, ComponentId, Kind, Listeners},
+    outlet::Line,
+};
+
+/// A graph that can be started, reloaded and drained.
+pub struct Service {
+    budget: Budget,
+    status: Arc<Status>,
+    listeners: ListenerPool,
+    running: Instances,
+    drain_timeout: Duration,
+}
+
+/// Why a graph could not be started or reloaded. A failed reload leaves the running graph alone.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Endpoints that cannot be bound.
+    #[error("{}", lines(.0))]
+    Listen(Vec<ListenError>),
+    /// A component that cannot be built.
+    #[error(transparent)]
+    Build(#[from] CannotBuild),
+    /// A component that was built but cannot serve.
+    #[error("cannot start {kind} \"{id}\": {source}")]
+    Start {
+        /// Its kind.
+        kind: Kind,
+        /// Its id.
+        id: ComponentId,
+        /// Its reason.
+        source: BuildError,
+    },
+    /// The system gave no further handle on a bound socket.
+    #[error("cannot hand a listener to {kind} \"{id}\": {source}")]
+    HandOut {
+        /// The kind of the component.
+        kind: Kind,
+        /// Its id.
+        id: ComponentId,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+fn lines(errors: &[ListenError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Service {
+    /// Starts the graph: binds every endpoint, builds every component, then starts extensions and receivers.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; whatever had started is stopped again.
+    pub async fn start(
+        plan: &Plan<'_>,
+        budget: Budget,
+        status: Arc<Status>,
+        drain_timeout: Duration,
+    ) -> Result<Self, ServiceError> {
+        let mut service = Self {
+            budget,
+            status,
+            listeners: ListenerPool::default(),
+            running: Instances::default(),
+            drain_timeout,
+        };
+        match service.apply(plan).await {
+            Ok(_) => Ok(service),
+            Err(error) => {
+                service.shutdown().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Puts another plan in place: unchanged components go on untouched, changed ones are built before the old ones
+    /// are let go, outlets are swapped atomically, and the old pipelines drain in the background.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; unless a new receiver could not be started, the running graph is as it was.
+    pub async fn reload(&mut self, plan: &Plan<'_>) -> Result<(), ServiceError> {
+        let left = self.apply(plan).await?;
+        let deadline = Instant::now() + self.drain_timeout;
+        tokio::spawn(async move {
+            left.drain(deadline).await;
+            info!("What the reload replaced has drained");
+        });
+        Ok(())
+    }
+
+    async fn apply(&mut self, plan: &Plan<'_>) -> Result<Leftover, ServiceError> {
+        let claims = plan.claims();
+        self.listeners.bind(&claims).map_err(ServiceError::Listen)?;
+        let builder =
+            Builder { budget: self.budget.clone(), status: Arc::clone(&self.status), running: &self.running };
+        let built = builder.build(plan)?;
+        let mut left = built.take_over(&mut self.running);
+        // The old receiver lets go of its connections before the new one takes some, on the same socket.
+        stop_receivers(&mut left, Instant::now() + self.drain_timeout).await;
+        let started = self.start_new(&claims).await;
+        self.listeners.retain(&claims);
+        self.describe(plan);
+        started.map(|()| left)
+    }
+
+    async fn start_new(&mut self, claims: &[Claim]) -> Result<(), ServiceError> {
+        for instance in self.running.extensions.iter_mut().filter(|instance| !instance.started) {
+            let listeners = hand_out(&self.listeners, claims, Kind::Extension, &instance.id)?;
+            instance.extension.start(listeners).await.map_err(|source| ServiceError::Start {
+                kind: Kind::Extension,
+                id: instance.id.clone(),
+                source,
+            })?;
+            instance.started = true;
+        }
+        for instance in self.running.receivers.iter_mut().filter(|instance| !instance.started) {
+            let listeners = hand_out(&self.listeners, claims, Kind::Receiver, &instance.id)?;
+            instance.receiver.start(listeners).await.map_err(|source| ServiceError::Start {
+                kind: Kind::Receiver,
+                id: instance.id.clone(),
+                source,
+            })?;
+            instance.started = true;
+        }
+        Ok(())
+    }
+
+    fn describe(&self, plan: &Plan<'_>) {
+        let pipelines = plan
+            .pipelines
+            .iter()
+            .map(|pipeline| PipelineStatus {
+                id: pipeline.id.clone(),
+                receivers: pipeline.receivers.clone(),
+                processors: pipeline.processors.iter().map(|processor| processor.id.clone()).collect(),
+                exporters: pipeline.exporters.iter().chain(&pipeline.connectors).cloned().collect(),
+            })
+            .collect();
+        let extensions = plan.extensions.iter().map(|extension| extension.id.clone()).collect();
+        self.status.update(|state| {
+            state.phase = Phase::Running;
+            state.pipelines = pipelines;
+            state.extensions = extensions;
+        });
+    }
+
+    /// The receivers that have handed over nothing since they started.
+    #[must_use]
+    pub fn silent_receivers(&self) -> Vec<ComponentId> {
+        self.running
+            .receivers
+            .iter()
+            .filter(|instance| instance.outlets.iter().all(|(_, outlet)| !outlet.was_used()))
+            .map(|instance| instance.id.clone())
+            .collect()
+    }
+
+    /// Stops receiving, hands on everything held, and stops; at most for the drain time-out.
+    pub async fn shutdown(mut self) {
+        self.status.update(|state| state.phase = Phase::Draining);
+        let deadline = Instant::now() + self.drain_timeout;
+        let everything = std::mem::take(&mut self.running).into_leftover();
+        let unanswered = everything.drain(deadline).await;
+        if unanswered > 0 {
+            warn!(batches = unanswered, "The drain time-out has passed; batches under way were given up");
+        }
+        self.listeners.retain(&[]);
+    }
+}
+
+fn hand_out(
+    pool: &ListenerPool,
+    claims: &[Claim],
+    kind: Kind,
+    id: &ComponentId,
+) -> Result<Listeners, ServiceError> {
+    pool.hand_out(claims, &format!("{kind} {id}")).map_err(|source| ServiceError::HandOut {
+        kind,
+        id: id.clone(),
+        source,
+    })
+}
+
+async fn stop_receivers(left: &mut Leftover, deadline: Instant) {
+    join_all(left.receivers.iter_mut().map(|instance| instance.receiver.stop(deadline))).await;
+    let outlets = left
+        .receivers
+        .drain(..)
+        .flat_map(|instance| instance.outlets.iter().map(|(_, outlet)| outlet.line()).collect::<Vec<_>>());
+    left.lines.extend(outlets);
+}
+
+impl Instances {
+    fn into_leftover(self) -> Leftover {
+        Leftover {
+            receivers: self.receivers,
+            lines: Vec::new(),
+            pipelines: self.pipelines,
+            connectors: self.connectors,
+            exporters: self.exporters.into_values().collect(),
+            extensions: self.extensions,
+        }
+    }
+}
+
+impl Leftover {
+    /// Drains in the order in which data passes; returns how many batches were left unanswered.
+    async fn drain(mut self, deadline: Instant) -> usize {
+        stop_receivers(&mut self, deadline).await;
+        let mut unanswered = settle(&self.lines, deadline).await;
+        for pipeline in &self.pipelines {
+            for stage in &pipeline.stages {
+                stage.drain(deadline).await;
+            }
+            for id in &pipeline.connectors {
+                if let Some(connector) = self.connectors.get(id) {
+                    unanswered += drain_connector(connector, deadline).await;
+                }
+            }
+        }
+        join_all(self.exporters.iter().map(|exporter| exporter.consumer.drain(deadline))).await;
+        for instance in &mut self.extensions {
+            instance.extension.stop(deadline).await;
+        }
+        unanswered
+    }
+}
+
+async fn drain_connector(connector: &ConnectorInstance, deadline: Instant) -> usize {
+    join_all(connector.branches.values().map(|branch| branch.drain(deadline))).await;
+    let lines: Vec<Arc<Line>> = connector.outlets.iter().map(|(_, outlet)| outlet.line()).collect();
+    settle(&lines, deadline).await
+}
+
+/// Waits until no batch is under way on these lines; returns how many still are at the deadline.
+async fn settle(lines: &[Arc<Line>], deadline: Instant) -> usize {
+    let idle = join_all(lines.iter().map(|line| line.idle()));
+    if tokio::time::timeout_at(deadline.into(), idle).await.is_ok() {
+        return 0;
+    }
+    lines.iter().map(|line| line.under_way()).sum()
+}
