@@ -2,7 +2,9 @@
 
 mod decode;
 mod document;
+mod expand;
 pub mod known;
+mod load;
 mod location;
 mod merge;
 mod node;
@@ -10,6 +12,7 @@ mod problems;
 mod render;
 mod scalar;
 mod sensitive;
+mod source;
 #[doc(hidden)]
 pub mod squash;
 pub(crate) mod suggest;
@@ -18,10 +21,12 @@ mod yaml;
 
 pub use decode::decode;
 pub use document::{Definition, Document, Located, Pipeline};
+pub use load::load;
 pub use location::{Location, SourceText};
 pub use node::{Description, Entry, Mapping, Node, Value};
 pub use problems::{Diagnostic, Problems, Severity};
 pub use sensitive::REDACTED;
+pub use source::{Environment, InvalidSource, Source, System};
 
 /// Parses one YAML text under a name for its places, without merging or expanding anything.
 pub fn parse(name: &str, text: &str, problems: &mut Problems) -> Option<Node> {

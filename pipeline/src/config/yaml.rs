@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The largest text that is parsed, in bytes.
-const LARGEST_TEXT: usize = 16 << 20;
+pub(super) const LARGEST_TEXT: usize = 16 << 20;
 /// The largest tree, in values; long strings count once more for each [`TEXT_UNIT`] bytes.
 const LARGEST_TREE: usize = 1_000_000;
 /// How many bytes of a string weigh as much as a value.
