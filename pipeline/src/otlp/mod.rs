@@ -2,7 +2,15 @@
 //!
 //! Field numbers and names are those of opentelemetry-proto 1.10 ([`schema`]).
 
+pub mod canonical;
+pub mod check;
+pub mod count;
+#[cfg(test)]
+mod reference;
+mod rule;
 pub mod schema;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod view;
 pub mod wire;
 pub mod write;

@@ -3,10 +3,12 @@
 //! One table drives the check at the door, the canonical rewrite and both directions of the JSON encoding.
 //! Source: opentelemetry-proto 1.10 (`common`, `resource`, `trace`, `metrics`, `logs`, `profiles/v1development`).
 
+use std::fmt;
+
+use super::rule::{self, Rule};
 use crate::signal::Signal;
 
 /// A message type.
-#[derive(Debug)]
 pub struct Message {
     /// Its name in the proto files.
     pub name: &'static str,
@@ -14,6 +16,8 @@ pub struct Message {
     pub fields: &'static [Field],
     /// The place in `fields` of each field number, by number; 255 where this build knows none.
     index: [u8; 32],
+    rules: [Rule; 32],
+    is_item: bool,
 }
 
 /// A field of a message.
@@ -83,6 +87,7 @@ pub fn root(signal: Signal) -> &'static Message {
 
 impl Message {
     const fn new(name: &'static str, fields: &'static [Field]) -> Self {
+        assert!(fields.len() <= 32, "the check keeps the fields that it saw in 32 bits");
         let mut index = [255u8; 32];
         let mut place = 0;
         while place < fields.len() {
@@ -91,7 +96,7 @@ impl Message {
             index[fields[place].number as usize] = small;
             place += 1;
         }
-        Self { name, fields, index }
+        Self { name, fields, index, rules: rule::of(fields), is_item: rule::is_item(name) }
     }
 
     /// The field with this number, if this build knows it.
@@ -111,10 +116,30 @@ impl Message {
         }
     }
 
+    /// What the check at the door demands of the fields, by number; it has no rule for unknown ones.
+    #[inline]
+    pub(super) fn rules(&self) -> &[Rule; 32] {
+        &self.rules
+    }
+
+    /// Whether it is what batches are counted in: a span, data point, log record or profile sample.
+    #[inline]
+    #[must_use]
+    pub fn is_item(&self) -> bool {
+        self.is_item
+    }
+
     /// The field with this JSON name.
     #[must_use]
     pub fn field_named(&self, json: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.json == json)
+    }
+}
+
+// By name only: messages nest in themselves.
+impl fmt::Debug for Message {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Message").field(&self.name).finish()
     }
 }
 

@@ -51,8 +51,8 @@ pub enum WireError {
     /// The bytes end inside a field.
     #[error("the message ends inside a field")]
     Truncated,
-    /// A varint of more than ten bytes.
-    #[error("a number is longer than ten bytes")]
+    /// A varint of more than ten bytes or 64 bits.
+    #[error("a number is longer than 64 bits")]
     Varint,
     /// A tag with field number 0 or beyond 2^29 - 1, or wire type 6 or 7.
     #[error("a field has an impossible tag")]
@@ -204,7 +204,10 @@ fn read_long_varint(rest: &mut &[u8]) -> Result<u64, WireError> {
         if index == 10 {
             return Err(WireError::Varint);
         }
-        // The tenth byte has room for one bit; what is above it is dropped, as every decoder does.
+        // Decoders differ on what a tenth byte beyond one bit means: some drop it, some refuse.
+        if index == 9 && *byte > 1 {
+            return Err(WireError::Varint);
+        }
         value |= u64::from(byte & 0x7f).wrapping_shl(7 * u32::try_from(index).unwrap_or(0));
         if *byte < 0x80 {
             *rest = rest.get(index + 1..).unwrap_or_default();

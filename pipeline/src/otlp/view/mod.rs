@@ -10,6 +10,7 @@ mod exemplar;
 mod group;
 mod log;
 mod metric;
+mod plain;
 mod profile;
 mod repeated;
 mod span;

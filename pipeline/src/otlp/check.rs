@@ -1,0 +1,264 @@
+//! The check at the door: what passes it, views and rewriters read without failing.
+//!
+//! One walk verifies structure, wire types, lengths, id lengths, nesting depth and UTF-8, counts the items, and
+//! finds out whether the message is in canonical form: singular fields once, at most one member of a `oneof`,
+//! resource and scope before their items. What is not, and what needs its text repaired, is rewritten by
+//! [`super::canonical`].
+//!
+//! It is stricter than protobuf decoders in that ids must have their length or be empty, and in that messages nest
+//! at most [`DEPTH`] deep and groups 32; and laxer in that text need not be UTF-8.
+
+use bytes::Bytes;
+
+use super::{
+    canonical::canonical,
+    count::count,
+    rule::{Class, Rule},
+    schema::{self, Message},
+    wire::{Fields, Value, WireError, read_varint},
+};
+use crate::signal::Signal;
+
+/// How deep messages may nest, the batch itself being the first.
+pub const DEPTH: usize = 64;
+
+/// A message that passed the check.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The message: the input itself if that was canonical and clean.
+    pub bytes: Bytes,
+    /// How many spans, data points, log records or profile samples it holds.
+    pub items: usize,
+    /// In how many strings invalid UTF-8 was replaced by U+FFFD.
+    pub repaired: usize,
+    /// Whether the input was valid protobuf, but not in canonical form.
+    pub canonicalised: bool,
+}
+
+/// Why bytes are not the OTLP message that they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The protobuf wire format is broken.
+    #[error("cannot read a {message} as protobuf: {reason}")]
+    Wire {
+        /// The innermost message.
+        message: &'static str,
+        /// What is wrong with it.
+        reason: WireError,
+    },
+    /// A known field has a value of another type.
+    #[error("cannot read a {message}: its field {number} has the wrong wire type")]
+    WireType {
+        /// The message that the field is in.
+        message: &'static str,
+        /// The number of the field.
+        number: u32,
+    },
+    /// An id of the wrong length.
+    #[error("cannot read a {message}: its {field} has {length} bytes; an id has {expected} or is absent")]
+    Id {
+        /// The message that the id is in.
+        message: &'static str,
+        /// Its name in OTLP/JSON.
+        field: &'static str,
+        /// Its length in bytes.
+        length: usize,
+        /// The length of such ids.
+        expected: usize,
+    },
+    /// Messages nest too deep.
+    #[error("messages nest more than {DEPTH} deep; send flatter attributes")]
+    Depth,
+}
+
+/// Checks the encoded root message of a signal.
+///
+/// # Errors
+/// [`Malformed`]; the message must be refused, no retry will help.
+pub fn check(signal: Signal, bytes: Bytes) -> Result<Checked, Malformed> {
+    let mut walk = Walk::default();
+    walk.message(schema::root(signal), &bytes, DEPTH)?;
+    if !walk.irregular && !walk.invalid_text {
+        return Ok(Checked { bytes, items: walk.items, repaired: 0, canonicalised: false });
+    }
+    let rewritten = canonical(signal, &bytes);
+    Ok(Checked {
+        items: count(signal, &rewritten.bytes),
+        bytes: rewritten.bytes.into(),
+        repaired: rewritten.repaired,
+        canonicalised: walk.irregular,
+    })
+}
+
+/// What one walk over a message finds out.
+#[derive(Default)]
+struct Walk {
+    items: usize,
+    irregular: bool,
+    invalid_text: bool,
+}
+
+impl Walk {
+    fn message(&mut self, message: &'static Message, mut rest: &[u8], depth: usize) -> Result<(), Malformed> {
+        let Some(depth) = depth.checked_sub(1) else { return Err(Malformed::Depth) };
+        self.items += usize::from(message.is_item());
+        let rules = message.rules();
+        let (mut seen, mut twice) = (0, 0);
+        while let [tag, tail @ ..] = rest {
+            // Field numbers up to 15 have tags of one byte.
+            let rule = &rules[usize::from(tag >> 3)];
+            if rule.wire_type != tag & 7 || *tag >= 0x80 {
+                rest = self.unusual(message, rest, &mut seen, &mut twice, depth)?;
+                continue;
+            }
+            twice |= seen & rule.excludes;
+            seen |= rule.marks;
+            rest = match rule.class {
+                Class::Varint => skip_varint(tail).map_err(|reason| wire(message, reason))?,
+                Class::Fixed64 => tail.get(8..).ok_or_else(|| wire(message, WireError::Truncated))?,
+                Class::Fixed32 => tail.get(4..).ok_or_else(|| wire(message, WireError::Truncated))?,
+                _ => {
+                    let (value, rest) = split_value(tail).map_err(|reason| wire(message, reason))?;
+                    self.value(message, rule, *tag >> 3, value, depth)?;
+                    rest
+                }
+            };
+        }
+        self.irregular |= twice != 0;
+        Ok(())
+    }
+
+    #[inline]
+    fn value(
+        &mut self,
+        message: &'static Message,
+        rule: &Rule,
+        number: u8,
+        value: &[u8],
+        depth: usize,
+    ) -> Result<(), Malformed> {
+        match rule.class {
+            Class::Text => self.invalid_text |= !is_utf8(value),
+            Class::Id => {
+                if value.len() != usize::from(rule.length) && !value.is_empty() {
+                    return Err(id(message, rule, number, value));
+                }
+            }
+            _ => {
+                if let Some(nested) = rule.nested {
+                    self.message(nested, value, depth)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fields with long tags, packed ones, unknown ones and wrong ones.
+    #[inline(never)]
+    fn unusual<'a>(
+        &mut self,
+        message: &'static Message,
+        rest: &'a [u8],
+        seen: &mut u32,
+        twice: &mut u32,
+        depth: usize,
+    ) -> Result<&'a [u8], Malformed> {
+        let mut fields = Fields::of(rest);
+        let field = match fields.next() {
+            Some(Ok(field)) => field,
+            Some(Err(reason)) => return Err(wire(message, reason)),
+            None => return Ok(&[]),
+        };
+        let Some(rule) = message.rules().get(field.number as usize) else { return Ok(fields.rest()) };
+        *twice |= *seen & rule.excludes;
+        *seen |= rule.marks;
+        match (rule.class, field.value) {
+            (Class::Unknown, _)
+            | (Class::Varint, Value::Varint(_))
+            | (Class::Fixed64, Value::Fixed64(_))
+            | (Class::Fixed32, Value::Fixed32(_)) => {}
+            (Class::Varint | Class::Fixed64, Value::Bytes(packed)) if rule.packable => {
+                check_packed(rule.class, packed).map_err(|reason| wire(message, reason))?;
+            }
+            (Class::Text | Class::Bytes | Class::Id | Class::Message, Value::Bytes(value)) => {
+                // Rules are for numbers below 32.
+                self.value(message, rule, field.number as u8, value, depth)?;
+            }
+            _ => return Err(Malformed::WireType { message: message.name, number: field.number }),
+        }
+        Ok(fields.rest())
+    }
+}
+
+#[inline]
+fn skip_varint(rest: &[u8]) -> Result<&[u8], WireError> {
+    match rest {
+        [0..0x80, rest @ ..] | [_, 0..0x80, rest @ ..] => Ok(rest),
+        _ => {
+            let mut rest = rest;
+            read_varint(&mut rest)?;
+            Ok(rest)
+        }
+    }
+}
+
+#[inline]
+fn split_value(rest: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let mut rest = rest;
+    let length = usize::try_from(read_varint(&mut rest)?).map_err(|_| WireError::Truncated)?;
+    rest.split_at_checked(length).ok_or(WireError::Truncated)
+}
+
+fn check_packed(class: Class, mut packed: &[u8]) -> Result<(), WireError> {
+    if class == Class::Fixed64 {
+        return if packed.len().is_multiple_of(8) { Ok(()) } else { Err(WireError::Truncated) };
+    }
+    while !packed.is_empty() {
+        packed = skip_varint(packed)?;
+    }
+    Ok(())
+}
+
+/// Most text is short and ASCII: there two overlapping words decide.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    is_short_ascii(text) || simdutf8::basic::from_utf8(text).is_ok()
+}
+
+#[inline]
+fn is_short_ascii(text: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = |bytes: Option<&[u8; 8]>| bytes.map_or(HIGH, |bytes| u64::from_ne_bytes(*bytes));
+    let high = match text.len() {
+        0..4 => text.iter().fold(0, |high, byte| high | byte).into(),
+        4..8 => match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+            (Some(first), Some(last)) => (u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last)).into(),
+            _ => HIGH,
+        },
+        8..=16 => word(text.first_chunk()) | word(text.last_chunk()),
+        17..=64 => {
+            let words = text.as_chunks().0.iter().fold(0, |high, bytes| high | word(Some(bytes)));
+            words | word(text.last_chunk())
+        }
+        _ => HIGH,
+    };
+    high & HIGH == 0
+}
+
+#[cold]
+fn wire(message: &'static Message, reason: WireError) -> Malformed {
+    Malformed::Wire { message: message.name, reason }
+}
+
+#[cold]
+fn id(message: &'static Message, rule: &Rule, number: u8, value: &[u8]) -> Malformed {
+    Malformed::Id {
+        message: message.name,
+        field: message.field(number.into()).map_or("id", |field| field.json),
+        length: value.len(),
+        expected: rule.length.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
