@@ -1,1 +1,4 @@
 //! The receivers, a folder each.
+
+#[cfg(feature = "zipkin")]
+pub mod zipkin;

@@ -7,6 +7,7 @@ mod id;
 mod read_json;
 mod read_protobuf;
 mod span;
+pub mod tag;
 mod write_json;
 mod write_protobuf;
 

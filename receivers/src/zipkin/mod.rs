@@ -1,0 +1,5 @@
+//! The `zipkin` receiver.
+
+mod translate;
+
+pub use translate::{Format, Translated, translate};

@@ -1,0 +1,52 @@
+//! Zipkin spans to OTLP, written as bytes while the request is read: no list of spans, no OTLP structs.
+//!
+//! The mapping is the Collector's, and what it loses is kept: the shared and debug flags, an endpoint's second
+//! address, dropped counts, and annotations that only resemble encoded events. Spans are grouped by all that becomes
+//! their resource and scope, so that none gets another's.
+
+mod attribute;
+mod encoded;
+mod group;
+mod resource;
+mod role;
+mod span;
+
+use sluice_protocols::zipkin::{Malformed, read_json, read_protobuf};
+
+use self::span::Translator;
+
+/// How a request is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A JSON list of spans.
+    Json,
+    /// A protobuf `ListOfSpans`.
+    Protobuf,
+}
+
+/// A request as OTLP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// An encoded `TracesData`; empty if there are no spans.
+    pub traces: Vec<u8>,
+    /// How many spans it holds.
+    pub spans: usize,
+    /// How many values held invalid UTF-8, now U+FFFD.
+    pub repaired: usize,
+}
+
+/// Translates a request. With `parse_string_tags`, tags that look like integers, decimals or booleans become such.
+///
+/// # Errors
+/// [`Malformed`] if any part of it is no list of spans: all are taken or none.
+pub fn translate(format: Format, body: &[u8], parse_string_tags: bool) -> Result<Translated, Malformed> {
+    let mut translator = Translator::new(parse_string_tags);
+    let read = match format {
+        Format::Json => read_json(body, |span| translator.push(span)),
+        Format::Protobuf => read_protobuf(body, |span| translator.push(span)),
+    }?;
+    Ok(Translated { traces: translator.finish(), spans: read.spans, repaired: read.repaired })
+}
+
+#[cfg(test)]
+mod tests;
