@@ -6,7 +6,11 @@ pub mod canonical;
 pub mod check;
 pub mod count;
 #[cfg(test)]
+pub(crate) mod generate;
+pub mod json;
+#[cfg(test)]
 mod reference;
+pub mod rewrite;
 mod rule;
 pub mod schema;
 #[cfg(any(test, feature = "testing"))]

@@ -1,0 +1,145 @@
+//! A copy of a message with parts replaced, begun only when the first part is.
+
+use super::place::Place;
+use crate::otlp::write::{Writer, varint, varint_length};
+
+/// Copies a source up to each change and leaves nested messages whose content did not change as they stand.
+///
+/// Changes come in the order of the source. Nested messages in which a change may fall are entered and left; the
+/// tag and length of those are written anew once there is one.
+#[derive(Debug)]
+pub(super) struct Output<'a> {
+    source: &'a [u8],
+    out: Vec<u8>,
+    /// The source before this is copied, replaced or removed.
+    done: usize,
+    changed: bool,
+    frames: Vec<Frame<'a>>,
+}
+
+/// A nested message that the walk is in.
+#[derive(Debug)]
+struct Frame<'a> {
+    place: Place<'a>,
+    opened: Option<Opened>,
+}
+
+/// Where a nested message begins in the output.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    start: usize,
+    length: usize,
+    content: usize,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(source: &'a [u8]) -> Self {
+        Self { source, out: Vec::new(), done: 0, changed: false, frames: Vec::with_capacity(8) }
+    }
+
+    /// Goes into a nested message.
+    #[inline]
+    pub(super) fn enter(&mut self, place: Place<'a>) {
+        self.frames.push(Frame { place, opened: None });
+    }
+
+    /// Comes out of the nested message last entered.
+    #[inline]
+    pub(super) fn leave(&mut self) {
+        let Some(Frame { place, opened: Some(opened) }) = self.frames.pop() else { return };
+        self.copy_to(place.end);
+        self.fill_in_length(opened);
+    }
+
+    /// Comes out of the nested message last entered and leaves it out whole.
+    pub(super) fn leave_out(&mut self) {
+        let Some(Frame { place, opened }) = self.frames.pop() else { return };
+        match opened {
+            Some(opened) => {
+                self.out.truncate(opened.start);
+                self.done = place.end;
+            }
+            None => self.replace(place.start, place.end, &[]),
+        }
+    }
+
+    /// Writes `replacement` for the source from `start` to `end`.
+    #[inline]
+    pub(super) fn replace(&mut self, start: usize, end: usize, replacement: &[u8]) {
+        self.open();
+        self.copy_to(start);
+        self.out.extend_from_slice(replacement);
+        self.done = self.done.max(end);
+    }
+
+    /// Writes a nested message that the source does not have before its byte `at`.
+    pub(super) fn insert(&mut self, at: usize, number: u32, content: &[u8]) {
+        self.open();
+        self.copy_to(at);
+        Writer::new(&mut self.out).bytes(number, content);
+    }
+
+    /// The copy, unless nothing was changed.
+    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
+        if !self.changed {
+            return None;
+        }
+        self.copy_to(self.source.len());
+        if self.out.capacity() / 2 > self.out.len() {
+            self.out.shrink_to_fit();
+        }
+        Some(self.out)
+    }
+
+    /// Begins the messages that the next change is in.
+    #[inline]
+    fn open(&mut self) {
+        if !self.changed {
+            self.changed = true;
+            self.out.reserve(self.source.len() + self.source.len() / 8);
+        }
+        let unopened = self.frames.iter().rev().take_while(|frame| frame.opened.is_none()).count();
+        for index in self.frames.len() - unopened..self.frames.len() {
+            let Some(&Frame { place, .. }) = self.frames.get(index) else { return };
+            self.copy_to(place.start);
+            let start = self.out.len();
+            varint(&mut self.out, u64::from(place.number) << 3 | 2);
+            let length = self.out.len();
+            // As much room as the length needed before: most often that fits.
+            self.out.resize(length + varint_length(place.content.len() as u64), 0);
+            self.done = place.content_start();
+            let opened = Opened { start, length, content: self.out.len() };
+            if let Some(frame) = self.frames.get_mut(index) {
+                frame.opened = Some(opened);
+            }
+        }
+    }
+
+    #[inline]
+    fn copy_to(&mut self, end: usize) {
+        self.out.extend_from_slice(self.source.get(self.done..end).unwrap_or_default());
+        self.done = self.done.max(end);
+    }
+
+    #[inline]
+    fn fill_in_length(&mut self, opened: Opened) {
+        let content_end = self.out.len();
+        let length = content_end - opened.content;
+        let room = opened.content - opened.length;
+        let needed = varint_length(length as u64);
+        if needed > room {
+            self.out.resize(content_end + needed - room, 0);
+        }
+        if needed != room {
+            self.out.copy_within(opened.content..content_end, opened.length + needed);
+            self.out.truncate(opened.length + needed + length);
+        }
+        let mut rest = length;
+        for byte in self.out.iter_mut().skip(opened.length).take(needed) {
+            #[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
+            let low = (rest & 0x7f) as u8;
+            rest >>= 7;
+            *byte = if rest == 0 { low } else { low | 0x80 };
+        }
+    }
+}
