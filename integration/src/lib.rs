@@ -1,5 +1,6 @@
 //! End-to-end tests against real peers, the load generator, the benchmarks and the fuzz harness.
 
+pub mod bench;
 pub mod load;
 pub mod payload;
 pub mod process;

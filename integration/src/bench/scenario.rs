@@ -1,0 +1,238 @@
+//! What is measured: the load, Sluice's configuration for it, and who takes part.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::System;
+use crate::load::{Plan, Protocol};
+use crate::payload::{Compression, Kind};
+use crate::sink::Sink;
+
+/// A load and a configuration.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name on the command line and in reports.
+    pub name: &'static str,
+    /// What it shows.
+    pub about: &'static str,
+    pub(super) systems: &'static [System],
+    kind: Kind,
+    protocol: Protocol,
+    batch: usize,
+    compression: Compression,
+    /// Items a second; flat out if absent.
+    rate: Option<u64>,
+    /// How long the sink keeps each request.
+    pub(super) sink_delay: Duration,
+    /// Whether refused items are what is expected of a system under too much load.
+    pub(super) refusals: bool,
+    connections: usize,
+    processors: &'static [&'static str],
+    exporter: Exporter,
+}
+
+/// What Sluice's exporter does with its callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exporter {
+    /// Without a queue: the caller waits for the sink's answer, as at the relay.
+    Direct,
+    /// The Collector's default: a queue in memory.
+    Queue,
+}
+
+use System::{Relay, Rotel, Sluice};
+
+const BASE: Scenario = Scenario {
+    name: "",
+    about: "",
+    systems: &[Sluice],
+    kind: Kind::Traces,
+    protocol: Protocol::Grpc,
+    batch: 1000,
+    compression: Compression::None,
+    rate: None,
+    sink_delay: Duration::ZERO,
+    refusals: false,
+    connections: 4,
+    processors: &[],
+    exporter: Exporter::Direct,
+};
+
+/// With ten consumers, the default, and this delay the sink takes 50,000 spans a second in batches of 1,000.
+const SLOW_SINK: Duration = Duration::from_millis(200);
+
+const OVERLOAD: Scenario = Scenario {
+    sink_delay: SLOW_SINK,
+    refusals: true,
+    connections: 32,
+    processors: &["memory_limiter"],
+    exporter: Exporter::Queue,
+    ..BASE
+};
+
+/// All of them, in the order of the report.
+pub static SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "grpc",
+        about: "OTLP/gRPC in, OTLP/gRPC out, uncompressed, batches of 1,000",
+        systems: &[Relay, Sluice],
+        ..BASE
+    },
+    Scenario {
+        name: "grpc-attributes",
+        about: "the same with an attributes processor that touches every span",
+        processors: &["attributes"],
+        ..BASE
+    },
+    Scenario {
+        name: "grpc-logs",
+        about: "log records instead of spans",
+        systems: &[Relay, Sluice],
+        kind: Kind::Logs,
+        ..BASE
+    },
+    Scenario {
+        name: "grpc-metrics",
+        about: "data points instead of spans",
+        systems: &[Relay, Sluice],
+        kind: Kind::Metrics,
+        ..BASE
+    },
+    Scenario {
+        name: "grpc-gzip",
+        about: "gzip both ways, spans untouched",
+        systems: &[Relay, Sluice, Rotel],
+        compression: Compression::Gzip,
+        ..BASE
+    },
+    Scenario {
+        name: "grpc-gzip-attributes",
+        about: "gzip both ways (level 1 out), every span touched",
+        systems: &[Sluice, Rotel],
+        compression: Compression::Gzip,
+        processors: &["attributes"],
+        ..BASE
+    },
+    Scenario {
+        name: "grpc-zstd-attributes",
+        about: "zstd both ways, every span touched",
+        compression: Compression::Zstd,
+        processors: &["attributes"],
+        ..BASE
+    },
+    Scenario {
+        name: "grpc-batch",
+        about: "requests of 50 spans through the batch processor and the default queue",
+        batch: 50,
+        processors: &["batch"],
+        exporter: Exporter::Queue,
+        ..BASE
+    },
+    Scenario {
+        name: "http",
+        about: "OTLP/HTTP in, OTLP/gRPC out, uncompressed, batches of 1,000",
+        protocol: Protocol::Http,
+        ..BASE
+    },
+    Scenario {
+        name: "zipkin",
+        about: "Zipkin JSON v2 in (650 B, 6 tags, 100 a request), OTLP/gRPC out",
+        kind: Kind::Zipkin,
+        protocol: Protocol::Http,
+        batch: 100,
+        ..BASE
+    },
+    Scenario {
+        name: "latency",
+        about: "50,000 spans a second in requests of 100: what the way through costs in time",
+        systems: &[Relay, Sluice],
+        batch: 100,
+        rate: Some(50_000),
+        ..BASE
+    },
+    Scenario {
+        name: "overload-2x-grpc",
+        about: "twice what the sink takes, memory_limiter at 64 MiB",
+        rate: Some(100_000),
+        ..OVERLOAD
+    },
+    Scenario {
+        name: "overload-5x-grpc",
+        about: "five times what the sink takes, memory_limiter at 64 MiB",
+        rate: Some(250_000),
+        ..OVERLOAD
+    },
+    Scenario {
+        name: "overload-2x-http",
+        about: "twice what the sink takes, over HTTP",
+        protocol: Protocol::Http,
+        rate: Some(100_000),
+        ..OVERLOAD
+    },
+    Scenario {
+        name: "overload-5x-http",
+        about: "five times what the sink takes, over HTTP",
+        protocol: Protocol::Http,
+        rate: Some(250_000),
+        ..OVERLOAD
+    },
+];
+
+impl Scenario {
+    /// The scenario of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+
+    pub(super) fn plan(&self, target: SocketAddr, duration: Duration) -> Plan {
+        Plan {
+            target,
+            protocol: self.protocol,
+            kind: self.kind,
+            batch: self.batch,
+            compression: self.compression,
+            connections: self.connections,
+            in_flight: 4,
+            rate: self.rate,
+            duration,
+        }
+    }
+
+    /// Sluice's configuration: the Collector's keys only, so that a Collector can be measured with the same file.
+    pub(super) fn config(&self, listen: SocketAddr, telemetry: SocketAddr, sink: &Sink) -> String {
+        let receiver = match (self.kind, self.protocol) {
+            (Kind::Zipkin, _) => format!("zipkin:\n    endpoint: {listen}"),
+            (_, Protocol::Grpc) => format!(
+                "otlp:\n    protocols:\n      grpc:\n        endpoint: {listen}\n        max_recv_msg_size_mib: 64"
+            ),
+            (_, Protocol::Http) => format!("otlp:\n    protocols:\n      http:\n        endpoint: {listen}"),
+        };
+        let receiver_name = if self.kind == Kind::Zipkin { "zipkin" } else { "otlp" };
+        let queue = match self.exporter {
+            Exporter::Direct => {
+                "\n    retry_on_failure:\n      enabled: false\n    sending_queue:\n      enabled: false"
+            }
+            Exporter::Queue => "",
+        };
+        format!(
+            "receivers:\n  {receiver}\n\
+             processors:\n  \
+               attributes:\n    actions:\n      - {{key: deployment.environment.name, value: production, action: upsert}}\n  \
+               batch:\n  \
+               memory_limiter:\n    check_interval: 100ms\n    limit_mib: 64\n\
+             exporters:\n  otlp:\n    endpoint: {sink}\n    tls:\n      insecure: true\n    \
+               compression: {compression}{queue}\n\
+             service:\n  telemetry:\n    logs:\n      level: error\n    metrics:\n      readers:\n        \
+               - pull: {{exporter: {{prometheus: {{host: {host}, port: {port}}}}}}}\n  \
+               pipelines:\n    {signal}:\n      receivers: [{receiver_name}]\n      processors: [{processors}]\n      \
+               exporters: [otlp]\n",
+            sink = sink.grpc,
+            compression = self.compression.header().unwrap_or("none"),
+            host = telemetry.ip(),
+            port = telemetry.port(),
+            signal = self.kind.signal(),
+            processors = self.processors.join(", "),
+        )
+    }
+}
