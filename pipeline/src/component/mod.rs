@@ -9,6 +9,7 @@ mod declaration;
 mod exporter;
 mod extension;
 mod id;
+mod not_built;
 mod processor;
 mod receiver;
 mod registry;
@@ -21,6 +22,7 @@ pub use declaration::{ComponentConfig, Declaration, Kind, Pair, Problem, Stabili
 pub use exporter::{ExporterContext, ExporterFactory};
 pub use extension::{Extension, ExtensionContext, ExtensionFactory};
 pub use id::{ComponentId, InvalidId, PipelineId};
+pub use not_built::NotBuilt;
 pub use processor::{ProcessorContext, ProcessorFactory};
 pub use receiver::{
     Endpoint, Listener, Listeners, Outlets, Receiver, ReceiverContext, ReceiverFactory, Transport,

@@ -1,0 +1,190 @@
+//! Accepts connections and ends them in order.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    net::{TcpStream, UnixStream},
+    sync::Semaphore,
+    time::{sleep, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, warn};
+
+use super::{
+    Http2Settings, RawHandler,
+    connection::{self, Lifetime},
+};
+use crate::{
+    budget::Budget,
+    component::{ComponentContext, Kind, Listener},
+    tls::ServerTls,
+};
+
+/// What a connection costs in buffers, roughly; with the budget it bounds how many there may be.
+const CONNECTION_COST: u64 = 64 << 10;
+const FEWEST_CONNECTIONS: u64 = 256;
+const MOST_CONNECTIONS: u64 = 10_000;
+/// How long to wait when the system has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a server treats its connections.
+#[derive(Clone)]
+pub struct Options {
+    /// Encrypts them.
+    pub tls: Option<ServerTls>,
+    /// What is spoken.
+    pub protocols: Protocols,
+    /// HTTP/2 settings.
+    pub http2: Http2Settings,
+    /// How long a client may take for its request headers.
+    pub header_timeout: Duration,
+    /// Whether a connection serves several requests.
+    pub keep_alive: bool,
+    /// When connections end.
+    pub lifetime: Lifetime,
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocols {
+    /// HTTP/1.1, or HTTP/2 if the client begins with it.
+    Any,
+    /// HTTP/2 only.
+    Http2,
+}
+
+/// A running server.
+pub struct Server {
+    state: Arc<State>,
+}
+
+pub(super) struct State {
+    pub(super) options: Options,
+    pub(super) handler: Arc<dyn RawHandler>,
+    /// No new connections and no new requests on old ones.
+    pub(super) stopping: CancellationToken,
+    /// The end, whatever is under way.
+    pub(super) ended: CancellationToken,
+    connections: Arc<Semaphore>,
+    most_connections: usize,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// Serves a bound endpoint of this component until [`Server::stop`].
+    #[must_use]
+    pub fn start(
+        listener: Listener,
+        options: Options,
+        handler: Arc<dyn RawHandler>,
+        kind: Kind,
+        context: &ComponentContext,
+    ) -> Self {
+        let most_connections = most_connections(&context.budget);
+        let state = Arc::new(State {
+            options,
+            handler,
+            stopping: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            connections: Arc::new(Semaphore::new(most_connections)),
+            most_connections,
+            tasks: TaskTracker::new(),
+        });
+        let accepting = state.tasks.track_future(accept(listener, Arc::clone(&state)));
+        // Supervised: a panic turns health red. The task ends with the server.
+        drop(context.status.supervise(kind, &context.id, "accepts connections", accepting));
+        Self { state }
+    }
+
+    /// Accepts nothing new, finishes the requests under way, and returns then or at the deadline.
+    pub async fn stop(&self, deadline: Instant) {
+        self.state.stopping.cancel();
+        self.state.tasks.close();
+        if timeout_at(deadline.into(), self.state.tasks.wait()).await.is_err() {
+            self.state.ended.cancel();
+            self.state.tasks.wait().await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.stopping.cancel();
+        self.state.ended.cancel();
+    }
+}
+
+impl State {
+    /// Whether connections are scarce, so that idle ones should go.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.connections.available_permits() < self.most_connections / 2
+    }
+}
+
+fn most_connections(budget: &Budget) -> usize {
+    let most = (budget.limit() / CONNECTION_COST).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
+    usize::try_from(most).unwrap_or(10_000)
+}
+
+enum Stream {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+async fn accept(listener: Listener, state: Arc<State>) {
+    loop {
+        // Beyond the limit new clients wait in the system's backlog until a connection ends.
+        let permit = tokio::select! {
+            () = state.stopping.cancelled() => return,
+            permit = Arc::clone(&state.connections).acquire_owned() => permit,
+        };
+        let accepted = tokio::select! {
+            () = state.stopping.cancelled() => return,
+            accepted = next(&listener) => accepted,
+        };
+        match accepted {
+            Ok(stream) => {
+                let connection = serve(stream, Arc::clone(&state));
+                state.tasks.spawn(async move {
+                    connection.await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "Cannot accept a connection; trying again");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn next(listener: &Listener) -> io::Result<Stream> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Stream::Tcp(stream, peer))
+        }
+        Listener::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
+    }
+}
+
+async fn serve(stream: Stream, state: Arc<State>) {
+    match (stream, state.options.tls.clone()) {
+        (Stream::Tcp(stream, peer), None) => connection::serve(stream, Some(peer), state).await,
+        (Stream::Tcp(stream, peer), Some(tls)) => match tls.accept(stream).await {
+            Ok(stream) => connection::serve(stream, Some(peer), state).await,
+            Err(error) => debug!(%peer, %error, "A client's TLS handshake failed"),
+        },
+        (Stream::Unix(stream), None) => connection::serve(stream, None, state).await,
+        (Stream::Unix(stream), Some(tls)) => match tls.accept(stream).await {
+            Ok(stream) => connection::serve(stream, None, state).await,
+            Err(error) => debug!(%error, "A client's TLS handshake failed"),
+        },
+    }
+}
