@@ -1,1 +1,12 @@
 //! The exporters, a folder each.
+
+#[cfg(feature = "debug")]
+pub mod debug;
+
+use sluice_pipeline::component::Registry;
+
+/// Adds every exporter of this build.
+pub fn register(registry: &mut Registry) {
+    #[cfg(feature = "debug")]
+    registry.exporter::<debug::Debug>();
+}
