@@ -5,7 +5,8 @@ use std::time;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{component::Problem, config::types::Duration};
+use super::duration::Duration;
+use crate::component::Problem;
 
 /// Whether and how failed requests are sent again.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

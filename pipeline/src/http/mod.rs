@@ -1,10 +1,12 @@
 //! What HTTP servers and clients share.
 
 pub mod body;
+mod client_auth;
 mod refusal;
 mod retry_after;
 pub mod server;
 
+pub use client_auth::ClientAuthConfig;
 pub use refusal::Refusal;
 pub use retry_after::retry_after;
 

@@ -18,6 +18,9 @@ pub use door::HttpServer;
 pub use http2::Http2Settings;
 pub use request::{Content, IncomingRequest};
 
+pub(crate) use config::{below, bind, bind_problems, header_map};
+pub(crate) use door::authenticator;
+
 use std::net::SocketAddr;
 
 use futures_util::future::BoxFuture;

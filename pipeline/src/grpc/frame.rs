@@ -1,0 +1,85 @@
+//! The five bytes before every message: whether it is compressed, and its length.
+
+use bytes::{Buf, Bytes};
+
+/// The length of the prefix.
+pub(super) const PREFIX: usize = 5;
+
+/// A body that is not one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum FrameError {
+    #[error("the call carries no message")]
+    Missing,
+    #[error("the message ends before its announced length")]
+    Truncated,
+    #[error("a unary call carries more than one message")]
+    Trailing,
+    #[error("the first byte of a message must be 0 or 1")]
+    Flag,
+}
+
+/// The prefix of a message.
+pub(super) fn prefix(compressed: bool, length: u32) -> [u8; PREFIX] {
+    let [first, second, third, fourth] = length.to_be_bytes();
+    [u8::from(compressed), first, second, third, fourth]
+}
+
+/// How long the body is that begins like this: what the prefix announces, with the prefix.
+pub(super) fn announced(beginning: &[u8]) -> Option<usize> {
+    let (_, rest) = beginning.split_first()?;
+    let length = u32::from_be_bytes(*rest.first_chunk()?);
+    usize::try_from(length).ok()?.checked_add(PREFIX)
+}
+
+/// The one message of a unary call, and whether it is compressed. Copies nothing.
+pub(super) fn message(mut body: Bytes) -> Result<(bool, Bytes), FrameError> {
+    if body.is_empty() {
+        return Err(FrameError::Missing);
+    }
+    let whole = announced(&body).ok_or(FrameError::Truncated)?;
+    let compressed = match body.first() {
+        Some(0) => false,
+        Some(1) => true,
+        _ => return Err(FrameError::Flag),
+    };
+    match body.len() {
+        length if length < whole => Err(FrameError::Truncated),
+        length if length > whole => Err(FrameError::Trailing),
+        _ => {
+            body.advance(PREFIX);
+            Ok((compressed, body))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_message_reads_back(content in proptest::collection::vec(any::<u8>(), 0..300), compressed: bool) {
+            let mut body = prefix(compressed, u32::try_from(content.len()).unwrap()).to_vec();
+            body.extend_from_slice(&content);
+            prop_assert_eq!(announced(&body), Some(body.len()));
+            prop_assert_eq!(message(body.into()), Ok((compressed, Bytes::from(content))));
+        }
+
+        #[test]
+        fn any_body_ends_without_panic(body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = message(body.into());
+        }
+    }
+
+    #[test]
+    fn what_is_no_single_message_is_refused() {
+        let refused = |body: &'static [u8]| message(Bytes::from_static(body)).unwrap_err();
+        assert_eq!(refused(b""), FrameError::Missing);
+        assert_eq!(refused(b"\0\0\0"), FrameError::Truncated);
+        assert_eq!(refused(b"\0\0\0\0\x02a"), FrameError::Truncated);
+        assert_eq!(refused(b"\0\0\0\0\x01ab"), FrameError::Trailing);
+        assert_eq!(refused(b"\x02\0\0\0\0"), FrameError::Flag);
+    }
+}
