@@ -2,6 +2,7 @@
 //! wires them, and what components share about OTLP, HTTP, gRPC, TLS and retrying. It knows no concrete component.
 
 pub mod batch;
+pub mod batching;
 pub mod budget;
 pub mod component;
 pub mod compression;

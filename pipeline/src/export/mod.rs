@@ -6,8 +6,9 @@
 mod attempts;
 mod backoff;
 mod direct;
-mod duration;
+mod queue;
 mod queue_config;
+mod quiet;
 mod retry_config;
 
 use std::{
@@ -16,20 +17,20 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-
-pub use queue_config::{BatchConfig, PartitionConfig, QueueConfig, Sizer, metadata_key_problems};
-pub use retry_config::RetryConfig;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     batch::Batch,
-    component::{BuildError, ExporterContext},
+    component::{BuildError, ComponentId, ExporterContext, InvalidId, QueueOwner, Storage},
     consumer::Consumer,
     reply::Reply,
     telemetry::ExporterMetrics,
 };
 use attempts::Attempts;
 use direct::Direct;
-use tokio_util::sync::CancellationToken;
+use queue::{Durable, Memory};
+pub use queue_config::{BatchConfig, PartitionConfig, QueueConfig, Sizer, metadata_key_problems};
+pub use retry_config::RetryConfig;
 
 /// One attempt to deliver a batch.
 pub trait Sender: Send + Sync + 'static {
@@ -72,8 +73,29 @@ impl Exporter {
             closing: CancellationToken::new(),
             callers_wait: true,
         };
-        Ok(Arc::new(Direct::new(attempts)))
+        let queue = settings.queue;
+        let consumer: Arc<dyn Consumer> = match &queue.storage {
+            _ if !queue.enabled => Arc::new(Direct::new(attempts)),
+            Some(storage) => {
+                Arc::new(Durable::start(attempts, &queue, storage_for(storage, context)?, owner(context)))
+            }
+            None => Arc::new(Memory::start(attempts, &queue, context.component.budget.clone())),
+        };
+        Ok(consumer)
     }
+}
+
+fn storage_for(id: &str, context: &ExporterContext) -> Result<Arc<dyn Storage>, BuildError> {
+    const KEY: &str = "sending_queue.storage";
+    let id: ComponentId =
+        id.parse().map_err(|error: InvalidId| BuildError::setting(KEY, error.to_string()))?;
+    context.component.extension(KEY, &id)?.storage.clone().ok_or_else(|| {
+        BuildError::setting(KEY, format!("extension \"{id}\" holds no queues; name a storage extension"))
+    })
+}
+
+fn owner(context: &ExporterContext) -> QueueOwner {
+    QueueOwner { id: context.component.id.clone(), signal: context.signal }
 }
 
 /// Whether an exporter with this queue answers only once data is delivered or synced.
@@ -81,3 +103,6 @@ impl Exporter {
 pub fn answers_later(queue: &QueueConfig) -> bool {
     !queue.enabled || queue.wait_for_result || queue.storage.is_some()
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::{
     batch::Batch,
     component::{ComponentId, Problem},
+    config::types::Duration,
     consumer::Demand,
-    export::duration::Duration,
 };
 
 /// The queue between a pipeline and its destination.

@@ -5,8 +5,7 @@ use std::time;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::duration::Duration;
-use crate::component::Problem;
+use crate::{component::Problem, config::types::Duration};
 
 /// Whether and how failed requests are sent again.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

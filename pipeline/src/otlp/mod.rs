@@ -5,8 +5,6 @@
 pub mod canonical;
 pub mod check;
 pub mod count;
-#[cfg(test)]
-pub(crate) mod generate;
 pub mod json;
 #[cfg(test)]
 mod reference;

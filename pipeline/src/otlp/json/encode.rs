@@ -3,20 +3,18 @@
 use super::text;
 use crate::{
     otlp::{
+        check::DEPTH,
         schema::{self, Field, Message, Type},
         wire::{self, Fields, Value},
     },
     signal::Signal,
 };
 
-/// How deep messages may nest; what is deeper becomes `{}`. Beyond what the check at the door lets in.
-const DEPTH: usize = 128;
-
 /// Appends one JSON object: the root message of the signal (`{"resourceSpans":[…]}`) over all chunks.
 ///
 /// The chunks are in canonical form ([`Chunk`](crate::Chunk)). Unknown fields are left out, and so are scalars at
 /// their default unless their presence means something. Bytes that are no protobuf end the message that they are
-/// in; the output is JSON all the same. Profiles, whose dictionary is per message, come as one chunk.
+/// in, and a message nested deeper than the check allows becomes `{}`; the output is JSON all the same. Profiles, whose dictionary is per message, come as one chunk.
 pub fn encode(signal: Signal, chunks: &[&[u8]], out: &mut Vec<u8>) {
     out.reserve(chunks.iter().map(|chunk| chunk.len()).sum::<usize>() * 2);
     out.push(b'{');

@@ -3,7 +3,13 @@
 //! Source: the OTLP specification, "JSON Protobuf Encoding": lowerCamelCase keys, ids in hexadecimal, enums as
 //! integers, 64-bit integers as strings, other bytes in base64.
 
+mod decode;
 mod encode;
+mod error;
+mod names;
+mod read;
 mod text;
 
+pub use decode::decode;
 pub use encode::encode;
+pub use error::{JsonError, Problem};

@@ -9,7 +9,10 @@ use super::{
     place::{Place, places},
 };
 use crate::{
-    otlp::schema::{self, Message, Type},
+    otlp::{
+        count::{count_data_points, count_samples},
+        schema::{self, Message, Type},
+    },
     signal::Signal,
 };
 
@@ -19,8 +22,6 @@ const HEAD: u32 = 1;
 const MEMBERS: u32 = 2;
 /// The data points in the data of a metric.
 const DATA_POINTS: u32 = 1;
-/// The samples of a profile.
-const SAMPLES: u32 = 2;
 /// The events of a span.
 const EVENTS: u32 = 11;
 
@@ -139,7 +140,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
         self.outer.show(message, item.content);
         let visit = self.editor.item(&mut self.outer);
         if visit == Visit::Drop {
-            self.removed += if self.signal == Signal::Profiles { count(item.content, SAMPLES) } else { 1 };
+            self.removed += if self.signal == Signal::Profiles { count_samples(item.content) } else { 1 };
             self.output.replace(item.start, item.end, &[]);
             return false;
         }
@@ -162,7 +163,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
         self.outer.show(&schema::METRIC, metric.content);
         let visit = self.editor.metric(&mut self.outer);
         if visit == Visit::Drop {
-            self.removed += data_points_in(metric.content);
+            self.removed += count_data_points(metric.content);
             self.output.replace(metric.start, metric.end, &[]);
             return false;
         }
@@ -247,20 +248,9 @@ fn items_in_group(signal: Signal, level: Level, group: &[u8]) -> usize {
             members.map(|member| items_in_group(signal, Level::Scope, member.content)).sum()
         }
         (Level::Scope, Signal::Traces | Signal::Logs) => members.count(),
-        (Level::Scope, Signal::Metrics) => members.map(|member| data_points_in(member.content)).sum(),
-        (Level::Scope, Signal::Profiles) => members.map(|member| count(member.content, SAMPLES)).sum(),
+        (Level::Scope, Signal::Metrics) => members.map(|member| count_data_points(member.content)).sum(),
+        (Level::Scope, Signal::Profiles) => members.map(|member| count_samples(member.content)).sum(),
     }
-}
-
-fn data_points_in(metric: &[u8]) -> usize {
-    places(metric, 0)
-        .filter(|field| data_point_type(field.number).is_some())
-        .map(|data| count(data.content, DATA_POINTS))
-        .sum()
-}
-
-fn count(message: &[u8], number: u32) -> usize {
-    places(message, 0).filter(|place| place.number == number).count()
 }
 
 /// The type of the data points, if the field of a metric with this number is its data.

@@ -1,0 +1,113 @@
+//! Why a text is not OTLP/JSON, and where.
+
+use std::fmt;
+
+use crate::otlp::check::DEPTH;
+
+/// A text that is not the OTLP/JSON of its signal. The request must be refused, no retry will help.
+///
+/// Says where in the message and in the text. Holds no value of the text, only names of the schema.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read OTLP/JSON: {}{problem} (at byte {offset})", Path(path))]
+pub struct JsonError {
+    /// What is wrong.
+    pub problem: Problem,
+    /// How many bytes of the text were read.
+    pub offset: usize,
+    /// From the innermost to the outermost.
+    path: Vec<Segment>,
+}
+
+/// What is wrong with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The text ends inside a value.
+    #[error("the text ends too early; send it whole")]
+    Ended,
+    /// The text is no JSON.
+    #[error("expected {expected}")]
+    Syntax {
+        /// What JSON has here.
+        expected: &'static str,
+    },
+    /// A value of another type than the field has.
+    #[error("expected {expected}, found {found}")]
+    Type {
+        /// What the field takes.
+        expected: &'static str,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// A number that the field has no room for, or with a fraction where it has none.
+    #[error("expected {expected}; the number is out of range")]
+    Range {
+        /// What the field takes.
+        expected: &'static str,
+    },
+    /// An id of the wrong length.
+    #[error("expected {expected} hexadecimal digits or none, found {found} characters")]
+    IdLength {
+        /// The digits of such ids.
+        expected: usize,
+        /// The length of the text.
+        found: usize,
+    },
+    /// An id with characters other than digits.
+    #[error("expected an id in hexadecimal digits")]
+    Hexadecimal,
+    /// Bytes that are not in base64.
+    #[error("expected bytes in base64")]
+    Base64,
+    /// A name that the enum does not have.
+    #[error("expected an integer or a name of the enum")]
+    EnumName,
+    /// A key that occurs twice in one object. Decoders differ on which value counts.
+    #[error("the key occurs twice")]
+    Duplicate,
+    /// Two keys of which only one may be set.
+    #[error("only one of the value's types may be set, found another besides")]
+    OneOf,
+    /// Messages nest too deep.
+    #[error("messages nest more than {DEPTH} deep; send flatter attributes")]
+    Depth,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Segment {
+    Field(&'static str),
+    Index(usize),
+}
+
+impl JsonError {
+    #[cold]
+    pub(super) fn new(problem: Problem, offset: usize) -> Box<Self> {
+        Box::new(Self { problem, offset, path: Vec::new() })
+    }
+
+    #[cold]
+    pub(super) fn in_field(mut self: Box<Self>, name: &'static str) -> Box<Self> {
+        self.path.push(Segment::Field(name));
+        self
+    }
+
+    #[cold]
+    pub(super) fn at_index(mut self: Box<Self>, index: usize) -> Box<Self> {
+        self.path.push(Segment::Index(index));
+        self
+    }
+}
+
+struct Path<'a>(&'a [Segment]);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, segment) in self.0.iter().rev().enumerate() {
+            match segment {
+                Segment::Field(name) if index == 0 => formatter.write_str(name)?,
+                Segment::Field(name) => write!(formatter, ".{name}")?,
+                Segment::Index(place) => write!(formatter, "[{place}]")?,
+            }
+        }
+        formatter.write_str(if self.0.is_empty() { "" } else { ": " })
+    }
+}
