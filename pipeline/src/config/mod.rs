@@ -16,6 +16,7 @@ mod source;
 #[doc(hidden)]
 pub mod squash;
 pub(crate) mod suggest;
+pub mod telemetry;
 pub mod types;
 mod yaml;
 

@@ -9,8 +9,8 @@
 //! the U+FFFD that replace invalid UTF-8.
 
 use super::{
-    check::DEPTH,
-    schema::{self, Message, Type},
+    check::{DEPTH, is_clean},
+    schema::{self, MAX_FIELDS, Message, Type},
     wire::{Field, Fields},
     write::Writer,
 };
@@ -72,8 +72,8 @@ impl<'a> Pieces<'_, 'a> {
 
 /// What counts of the singular fields of a message.
 struct Singular<'a> {
-    /// The last occurrence of each, by its place in the schema.
-    last: [Option<Field<'a>>; 32],
+    /// The last occurrence of each with its tag, by its place in the schema; empty if there is none.
+    last: [&'a [u8]; MAX_FIELDS],
     /// The member of the `oneof` that is set.
     member: Option<usize>,
     /// How many fields come before the last run of that member.
@@ -82,7 +82,7 @@ struct Singular<'a> {
 
 impl<'a> Singular<'a> {
     fn of(message: &'static Message, pieces: &Pieces<'_, 'a>) -> Self {
-        let mut singular = Self { last: [None; 32], member: None, member_skip: 0 };
+        let mut singular = Self { last: [&[]; MAX_FIELDS], member: None, member_skip: 0 };
         let mut position = 0;
         pieces.each_field(&mut |field| {
             if let Some(place) = message.place(field.number)
@@ -90,11 +90,11 @@ impl<'a> Singular<'a> {
             {
                 if message.fields[place].one_of != 0 && singular.member != Some(place) {
                     if let Some(before) = singular.member.replace(place) {
-                        singular.last[before] = None;
+                        singular.last[before] = &[];
                     }
                     singular.member_skip = position;
                 }
-                singular.last[place] = Some(field);
+                singular.last[place] = field.raw;
             }
             position += 1;
         });
@@ -119,6 +119,9 @@ impl Rewrite {
         pieces.each_field(&mut |field| match message.field(field.number) {
             None => output.raw(field.raw),
             Some(known) if known.repeated => match known.kind {
+                Type::Message(nested) if is_clean(nested, field.value.bytes(), depth) => {
+                    output.raw(field.raw)
+                }
                 Type::Message(nested) => output.message(field.number, |inner| {
                     self.message(nested, &Pieces::Whole(field.value.bytes()), inner, depth);
                 }),
@@ -137,7 +140,7 @@ impl Rewrite {
     ) {
         let singular = Singular::of(message, pieces);
         for (known, last) in message.fields.iter().zip(singular.last) {
-            let Some(field) = last else { continue };
+            let Some(Ok(field)) = Fields::of(last).next() else { continue };
             let Type::Message(nested) = known.kind else {
                 self.scalar(known.kind, field, output);
                 continue;

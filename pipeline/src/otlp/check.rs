@@ -90,6 +90,16 @@ pub fn check(signal: Signal, bytes: Bytes) -> Result<Checked, Malformed> {
     })
 }
 
+/// Whether a message inside another one certainly needs no rewriting; `depth` is what is left for it. Tells for items
+/// and common attributes only: items do not nest in each other, so that no byte is checked again and again.
+pub(super) fn is_clean(message: &'static Message, bytes: &[u8], depth: usize) -> bool {
+    if std::ptr::eq(message, &schema::KEY_VALUE) {
+        return is_plain_attribute(bytes);
+    }
+    let mut walk = Walk::default();
+    message.is_item() && walk.message(message, bytes, depth).is_ok() && !walk.irregular && !walk.invalid_text
+}
+
 /// What one walk over a message finds out.
 #[derive(Default)]
 struct Walk {
@@ -108,7 +118,10 @@ impl Walk {
             // Field numbers up to 15 have tags of one byte.
             let rule = &rules[usize::from(tag >> 3)];
             if rule.wire_type != tag & 7 || *tag >= 0x80 {
-                rest = self.unusual(message, rest, &mut seen, &mut twice, depth)?;
+                let (after, excludes, marks) = self.unusual(message, rest, depth)?;
+                twice |= seen & excludes;
+                seen |= marks;
+                rest = after;
                 continue;
             }
             twice |= seen & rule.excludes;
@@ -145,7 +158,9 @@ impl Walk {
                 }
             }
             _ => {
-                if let Some(nested) = rule.nested {
+                if let Some(nested) = rule.nested
+                    && !(depth >= 2 && std::ptr::eq(nested, &schema::KEY_VALUE) && is_plain_attribute(value))
+                {
                     self.message(nested, value, depth)?;
                 }
             }
@@ -153,25 +168,24 @@ impl Walk {
         Ok(())
     }
 
-    /// Fields with long tags, packed ones, unknown ones and wrong ones.
+    /// Fields with long tags, packed ones, unknown ones and wrong ones. Returns what follows the field, and which
+    /// marks it excludes and sets.
     #[inline(never)]
     fn unusual<'a>(
         &mut self,
         message: &'static Message,
         rest: &'a [u8],
-        seen: &mut u32,
-        twice: &mut u32,
         depth: usize,
-    ) -> Result<&'a [u8], Malformed> {
+    ) -> Result<(&'a [u8], u32, u32), Malformed> {
         let mut fields = Fields::of(rest);
         let field = match fields.next() {
             Some(Ok(field)) => field,
             Some(Err(reason)) => return Err(wire(message, reason)),
-            None => return Ok(&[]),
+            None => return Ok((&[], 0, 0)),
         };
-        let Some(rule) = message.rules().get(field.number as usize) else { return Ok(fields.rest()) };
-        *twice |= *seen & rule.excludes;
-        *seen |= rule.marks;
+        let Some(rule) = message.rules().get(field.number as usize) else {
+            return Ok((fields.rest(), 0, 0));
+        };
         match (rule.class, field.value) {
             (Class::Unknown, _)
             | (Class::Varint, Value::Varint(_))
@@ -186,8 +200,28 @@ impl Walk {
             }
             _ => return Err(Malformed::WireType { message: message.name, number: field.number }),
         }
-        Ok(fields.rest())
+        Ok((fields.rest(), rule.excludes, rule.marks))
     }
+}
+
+/// Whether this is a `KeyValue` of the common shape: a short ASCII key, then a short ASCII text or a number, nothing
+/// else. Attributes are most of what there is to check, and most of them are like that.
+#[inline(always)]
+fn is_plain_attribute(pair: &[u8]) -> bool {
+    let [0x0a, key_length @ 0..0x80, rest @ ..] = pair else { return false };
+    let Some((key, [0x12, value_length @ 0..0x80, value @ ..])) =
+        rest.split_at_checked(usize::from(*key_length))
+    else {
+        return false;
+    };
+    usize::from(*value_length) == value.len()
+        && is_short_ascii(key)
+        && match value {
+            [0x0a, length @ 0..0x80, text @ ..] => usize::from(*length) == text.len() && is_short_ascii(text),
+            [0x10 | 0x18, 0..0x80] | [0x18, 0x80..=0xff, 0..0x80] => true,
+            [0x21, double @ ..] => double.len() == 8,
+            _ => false,
+        }
 }
 
 #[inline]
@@ -225,7 +259,7 @@ fn is_utf8(text: &[u8]) -> bool {
     is_short_ascii(text) || simdutf8::basic::from_utf8(text).is_ok()
 }
 
-#[inline]
+#[inline(always)]
 fn is_short_ascii(text: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let word = |bytes: Option<&[u8; 8]>| bytes.map_or(HIGH, |bytes| u64::from_ne_bytes(*bytes));

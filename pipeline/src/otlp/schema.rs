@@ -8,6 +8,9 @@ use std::fmt;
 use super::rule::{self, Rule};
 use crate::signal::Signal;
 
+/// The most fields that a message has.
+pub(super) const MAX_FIELDS: usize = 16;
+
 /// A message type.
 pub struct Message {
     /// Its name in the proto files.
@@ -87,7 +90,7 @@ pub fn root(signal: Signal) -> &'static Message {
 
 impl Message {
     const fn new(name: &'static str, fields: &'static [Field]) -> Self {
-        assert!(fields.len() <= 32, "the check keeps the fields that it saw in 32 bits");
+        assert!(fields.len() <= MAX_FIELDS, "the canonical rewrite keeps each singular field");
         let mut index = [255u8; 32];
         let mut place = 0;
         while place < fields.len() {

@@ -86,13 +86,40 @@ impl<'a> Fields<'a> {
         self.rest
     }
 
-    #[inline]
+    #[inline(never)]
     fn read(&mut self) -> Result<Field<'a>, WireError> {
         let start = self.rest;
         let (number, wire_type) = read_tag(&mut self.rest)?;
         let value = read_value(&mut self.rest, number, wire_type, GROUP_DEPTH)?;
         let raw = start.get(..start.len() - self.rest.len()).unwrap_or_default();
         Ok(Field { number, value, raw })
+    }
+
+    /// Fields with short tags, lengths and numbers, which nearly all are: inlined, they cost half.
+    #[inline]
+    fn read_short(&mut self) -> Option<Field<'a>> {
+        let start = self.rest;
+        let (tag, tail) = start.split_first().filter(|(tag, _)| matches!(tag, 8..0x80))?;
+        let (value, rest) = match (tag & 7, tail) {
+            (2, [length @ 0..0x80, tail @ ..]) => {
+                let (bytes, rest) = tail.split_at_checked(usize::from(*length))?;
+                (Value::Bytes(bytes), rest)
+            }
+            (2, [low, high @ 0..0x80, tail @ ..]) => {
+                let length = usize::from(low & 0x7f) | usize::from(*high) << 7;
+                let (bytes, rest) = tail.split_at_checked(length)?;
+                (Value::Bytes(bytes), rest)
+            }
+            (0, [number @ 0..0x80, rest @ ..]) => (Value::Varint(u64::from(*number)), rest),
+            (1, tail) => {
+                let (bytes, rest) = tail.split_first_chunk()?;
+                (Value::Fixed64(u64::from_le_bytes(*bytes)), rest)
+            }
+            _ => return None,
+        };
+        self.rest = rest;
+        let raw = start.get(..start.len() - rest.len()).unwrap_or_default();
+        Some(Field { number: u32::from(tag >> 3), value, raw })
     }
 }
 
@@ -101,6 +128,9 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(field) = self.read_short() {
+            return Some(Ok(field));
+        }
         if self.rest.is_empty() {
             return None;
         }

@@ -8,7 +8,7 @@ use super::{
     super::{merge, node::Value},
     Context, DEFAULTS, DecodeError, NULL_MARK, Node, Problems, SECRET, SQUASH, SourceText,
     access::{Entries, Items, Parts, Texts, Variant},
-    yaml,
+    error, yaml,
 };
 
 /// The Collector takes a comma-separated string for a list.
@@ -304,10 +304,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
                 let variant = StrDeserializer::<DecodeError>::new("");
                 self.placed(visitor.visit_enum(variant))
             }
-            _ => {
-                let quoted: Vec<String> = variants.iter().map(|name| format!("\"{name}\"")).collect();
-                Err(self.mismatch(&format!("one of {}", quoted.join(", "))))
-            }
+            _ => Err(self.mismatch(&error::one_of(variants))),
         }
     }
 

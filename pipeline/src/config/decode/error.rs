@@ -105,9 +105,8 @@ impl de::Error for DecodeError {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let quoted: Vec<String> = expected.iter().map(|name| format!("\"{name}\"")).collect();
-        let error = Self::mismatch(format_args!("one of {}", quoted.join(", ")), format_args!("{variant:?}"));
-        match suggest::nearest(variant, expected.iter().copied()) {
+        let error = Self::mismatch(one_of(expected), format_args!("{variant:?}"));
+        match suggest::nearest(variant, spellings(expected)) {
             Some(nearest) => error.note(format!("did you mean \"{nearest}\"?")),
             None => error,
         }
@@ -126,6 +125,21 @@ impl de::Error for DecodeError {
         error.0.missing = Some(field);
         error
     }
+}
+
+/// The names of an enum's variants, for messages.
+pub(super) fn one_of(variants: &'static [&'static str]) -> String {
+    let quoted: Vec<String> = spellings(variants).map(|name| format!("\"{name}\"")).collect();
+    format!("one of {}", quoted.join(", "))
+}
+
+/// The names without aliases that differ in case only.
+fn spellings(variants: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    let is_alias = |name: &str| {
+        let lower = name.to_ascii_lowercase();
+        lower != name && variants.contains(&lower.as_str())
+    };
+    variants.iter().copied().filter(move |name| !is_alias(name))
 }
 
 /// What was found, without Rust's type names.
