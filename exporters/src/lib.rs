@@ -2,6 +2,8 @@
 
 #[cfg(feature = "debug")]
 pub mod debug;
+#[cfg(feature = "file")]
+pub mod file;
 
 use sluice_pipeline::component::Registry;
 
@@ -9,4 +11,6 @@ use sluice_pipeline::component::Registry;
 pub fn register(registry: &mut Registry) {
     #[cfg(feature = "debug")]
     registry.exporter::<debug::Debug>();
+    #[cfg(feature = "file")]
+    registry.exporter::<file::File>();
 }

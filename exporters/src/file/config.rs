@@ -1,13 +1,15 @@
 //! The keys of the `file` exporter.
 
-use std::time::Duration as StdDuration;
+use std::time;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use sluice_pipeline::{
     component::{ComponentConfig, Problem},
     config::types::Duration,
 };
+
+const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The keys of the `file` exporter.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -19,7 +21,7 @@ pub struct FileConfig {
     /// Not together with `rotation` or `compression`.
     pub append: bool,
     /// When to begin a new file; without this key never. `rotation:` alone takes the defaults.
-    #[serde(deserialize_with = "present")]
+    #[serde(alias = "rotation=null")]
     pub rotation: Option<Rotation>,
     /// How a batch is encoded.
     pub format: Format,
@@ -96,7 +98,7 @@ impl Default for FileConfig {
             format: Format::default(),
             encoding: None,
             compression: Compression::default(),
-            flush_interval: StdDuration::from_secs(1).into(),
+            flush_interval: DEFAULT_FLUSH_INTERVAL,
             group_by: None,
             create_directory: false,
             directory_permissions: String::new(),
@@ -120,11 +122,6 @@ impl Default for GroupBy {
     }
 }
 
-/// A key without a value counts: `rotation:` switches rotation on.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rotation>, D::Error> {
-    Option::<Rotation>::deserialize(deserializer).map(|rotation| Some(rotation.unwrap_or_default()))
-}
-
 impl Rotation {
     /// The size that a file does not grow beyond, in bytes.
     pub(super) fn limit(self) -> u64 {
@@ -135,9 +132,8 @@ impl Rotation {
 
 impl FileConfig {
     /// How often to sync.
-    pub(super) fn sync_interval(&self) -> StdDuration {
-        let interval = StdDuration::from(self.flush_interval);
-        if interval.is_zero() { StdDuration::from_secs(1) } else { interval }
+    pub(super) fn sync_interval(&self) -> time::Duration {
+        self.flush_interval.limit().unwrap_or(DEFAULT_FLUSH_INTERVAL.get())
     }
 
     /// The permissions of directories to create; `None` if none are created or the text is not octal.
@@ -181,7 +177,8 @@ impl ComponentConfig for FileConfig {
             problems.push(Problem::at("path", "path must be set: the file to write to"));
         }
         if self.append && self.compression != Compression::None {
-            problems.push(Problem::at("append", "append does not work together with compression; remove one"));
+            problems
+                .push(Problem::at("append", "append does not work together with compression; remove one"));
         }
         if self.append && self.rotation.is_some() {
             problems.push(Problem::at("append", "append does not work together with rotation; remove one"));

@@ -4,7 +4,7 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ pub(super) struct Output {
     path: PathBuf,
     settings: Settings,
     file: Option<File>,
+    /// Whether it was never open: only then may it be emptied.
+    fresh: bool,
     /// Where a record begins that could neither be completed nor cut off.
     torn_at: Option<u64>,
     unsynced: bool,
@@ -38,11 +40,12 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(path: PathBuf, settings: Settings) -> Self {
-        Self { path, settings, file: None, torn_at: None, unsynced: false }
+        Self { path, settings, file: None, fresh: true, torn_at: None, unsynced: false }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Whether everything added is on the disk.
+    pub(super) fn is_synced(&self) -> bool {
+        !self.unsynced
     }
 
     /// Adds a record, beginning a new file first if it would make this one too large.
@@ -89,9 +92,11 @@ impl Output {
         }
         let file = self.open_file()?;
         // A file that is rotated is taken up again, as the Collector does.
-        if !self.settings.append && self.settings.rotation.is_none() && file.metadata()?.is_file() {
+        let keep = self.settings.append || self.settings.rotation.is_some();
+        if self.fresh && !keep && file.metadata()?.is_file() {
             file.set_len(0)?;
         }
+        self.fresh = false;
         Ok(file)
     }
 

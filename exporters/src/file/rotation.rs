@@ -133,10 +133,7 @@ mod tests {
             fs::write(&path, content).unwrap();
             move_aside(&path, ROTATION, at("2022-09-14T05:02:14.999Z")).unwrap();
         }
-        assert_eq!(
-            names(directory.path()),
-            ["data-2022-09-14T05-02-14.999", "data-2022-09-14T05-02-15.000"]
-        );
+        assert_eq!(names(directory.path()), ["data-2022-09-14T05-02-14.999", "data-2022-09-14T05-02-15.000"]);
     }
 
     #[test]
@@ -159,11 +156,7 @@ mod tests {
         prune(&path, Rotation { max_backups: 1, ..ROTATION }, at("2022-09-14T12:00:00Z"));
         assert_eq!(
             names(directory.path()),
-            [
-                "data-2022-09-14T00-00-00.000.json",
-                "data-mine.json",
-                "other-2022-09-14T00-00-00.000.json"
-            ]
+            ["data-2022-09-14T00-00-00.000.json", "data-mine.json", "other-2022-09-14T00-00-00.000.json"]
         );
     }
 }

@@ -1,0 +1,131 @@
+//! Files shared by all exporters of the process that write to them.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use sluice_pipeline::component::ComponentId;
+use tokio::sync::{self, OwnedMutexGuard};
+use tracing::error;
+
+use super::{
+    output::{Output, Settings},
+    record::Layout,
+};
+
+/// The writer of each file that some exporter has open: the exporter of each signal, and on reload the old and the
+/// new pipelines, add to the same file.
+static WRITERS: LazyLock<Mutex<HashMap<PathBuf, Registered>>> = LazyLock::new(Mutex::default);
+
+struct Registered {
+    writer: Weak<Writer>,
+    layout: Layout,
+    owner: ComponentId,
+}
+
+/// Two exporters that would garble each other's file.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "\"{owner}\" writes to {path} with another format or compression; give this exporter a path of its own"
+)]
+pub(super) struct Conflict {
+    owner: ComponentId,
+    path: String,
+}
+
+/// Adds records to one file, one at a time, and syncs it now and then.
+#[derive(Debug)]
+pub(super) struct Writer {
+    path: PathBuf,
+    output: Arc<sync::Mutex<Output>>,
+    sync_interval: Duration,
+}
+
+impl Writer {
+    /// The writer of this file, that of another exporter if there is one.
+    pub(super) fn of(
+        path: &Path,
+        settings: Settings,
+        sync_interval: Duration,
+        layout: Layout,
+        owner: &ComponentId,
+    ) -> Result<Arc<Self>, Conflict> {
+        let path = resolved(path);
+        let mut writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
+        writers.retain(|_, registered| registered.writer.strong_count() > 0);
+        if let Some((registered, writer)) =
+            writers.get(&path).and_then(|registered| Some((registered, registered.writer.upgrade()?)))
+        {
+            if registered.layout == layout {
+                return Ok(writer);
+            }
+            if registered.owner != *owner {
+                return Err(Conflict { owner: registered.owner.clone(), path: path.display().to_string() });
+            }
+        }
+        let output = Arc::new(sync::Mutex::new(Output::new(path.clone(), settings)));
+        let writer = Arc::new(Self { path: path.clone(), output, sync_interval });
+        let registered = Registered { writer: Arc::downgrade(&writer), layout, owner: owner.clone() };
+        writers.insert(path, registered);
+        Ok(writer)
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a record. When this returns, the operating system has it.
+    pub(super) async fn append(&self, record: Vec<u8>) -> io::Result<()> {
+        let (was_synced, written) = self
+            .blocking(move |output| {
+                let was_synced = output.is_synced();
+                (was_synced, output.append(&record))
+            })
+            .await?;
+        if was_synced && written.is_ok() {
+            self.sync_later();
+        }
+        written
+    }
+
+    /// Waits until everything added is on the disk. A failure is logged: what was added cannot be taken back.
+    pub(super) async fn sync(&self) {
+        let synced = self.blocking(Output::sync).await.and_then(|synced| synced);
+        if let Err(error) = synced {
+            error!(path = %self.path.display(), %error, "Syncing a file to the disk failed; its end may be lost in a power cut");
+        }
+    }
+
+    fn sync_later(&self) {
+        let Self { path, output, sync_interval } = self;
+        let (path, output, interval) = (path.clone(), Arc::downgrade(output), *sync_interval);
+        tokio::spawn(async move {
+            tokio::time::sleep(interval).await;
+            if let Some(output) = output.upgrade() {
+                Self { path, output, sync_interval: interval }.sync().await;
+            }
+        });
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Output) -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let mut output: OwnedMutexGuard<Output> = Arc::clone(&self.output).lock_owned().await;
+        tokio::task::spawn_blocking(move || work(&mut output)).await.map_err(io::Error::other)
+    }
+}
+
+/// The path by which a file is known, however it is written.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (absolute.parent().map(Path::canonicalize), absolute.file_name()) {
+        (Some(Ok(directory)), Some(name)) => directory.join(name),
+        _ => absolute,
+    }
+}
