@@ -4,6 +4,8 @@
 pub mod debug;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(feature = "zipkin")]
+pub mod zipkin;
 
 use sluice_pipeline::component::Registry;
 

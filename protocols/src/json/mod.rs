@@ -7,7 +7,7 @@ mod scan;
 mod write;
 
 pub use read::{JsonError, JsonFault, MAX_DEPTH, Reader};
-pub use write::{write_double, write_string};
+pub use write::write_string;
 
 #[cfg(test)]
 mod tests;

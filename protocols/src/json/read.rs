@@ -180,6 +180,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Anything else, or a number beyond `maximum`.
     pub fn unsigned(&mut self, maximum: u64) -> Result<u64, JsonError> {
+        if let Some((value, digits)) = self.peek().and_then(|_| plain_integer(self.rest())) {
+            self.position += digits;
+            return if value <= maximum { Ok(value) } else { Err(self.fault(JsonFault::Range)) };
+        }
         let text = self.number()?;
         let value = match text.parse() {
             Ok(value) => Some(value),
@@ -355,4 +359,19 @@ impl<'a> Reader<'a> {
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.position).unwrap_or_default()
     }
+}
+
+/// The number that the bytes begin with and how many digits it has, if it is as JSON writes an integer that cannot
+/// overflow and nothing of a longer number follows.
+fn plain_integer(bytes: &[u8]) -> Option<(u64, usize)> {
+    const SAFE_DIGITS: usize = 19;
+    let mut value = 0;
+    let mut digits = 0;
+    for byte in bytes.iter().take(SAFE_DIGITS).take_while(|byte| byte.is_ascii_digit()) {
+        value = value * 10 + u64::from(byte - b'0');
+        digits += 1;
+    }
+    let more = matches!(bytes.get(digits), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+    let leading_zero = digits > 1 && bytes.first() == Some(&b'0');
+    (digits > 0 && !more && !leading_zero).then_some((value, digits))
 }

@@ -27,6 +27,8 @@ fn numbers_are_read_within_their_range() {
     let read = |text| Reader::new(text).unsigned(1_000).map_err(|error| error.fault);
     assert_eq!(read("17"), Ok(17));
     assert_eq!(read("1.7e1"), Ok(17));
+    assert_eq!((read("0"), read("1000,"), read("0017")), (Ok(0), Ok(1_000), Ok(0)));
+    assert_eq!(read("100000000000000000000"), Err(JsonFault::Range));
     assert_eq!(read("1001"), Err(JsonFault::Range));
     assert_eq!(read("-1"), Err(JsonFault::Range));
     assert_eq!(read("1e400"), Err(JsonFault::Range));
@@ -54,17 +56,5 @@ proptest! {
         let written = String::from_utf8(written).unwrap();
         prop_assert_eq!(string(&written).unwrap(), content.clone());
         prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), content);
-    }
-
-    #[test]
-    fn doubles_read_back(value in any::<f64>()) {
-        let mut written = Vec::new();
-        write_double(&mut written, value);
-        let text = String::from_utf8(written).unwrap();
-        if value.is_finite() {
-            prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits());
-        } else {
-            prop_assert!(text.starts_with('"'));
-        }
     }
 }

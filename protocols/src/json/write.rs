@@ -1,4 +1,4 @@
-//! Writes JSON strings and numbers.
+//! Writes JSON strings.
 
 use std::io::Write as _;
 
@@ -26,19 +26,4 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
         // Writing into a vector cannot fail.
         _ => drop(write!(out, "\\u{byte:04x}")),
     }
-}
-
-/// Appends a double that reads back as a double: `1.0`, not `1`. JSON has no word for what is not finite: that is
-/// written as the strings that OTLP's JSON uses.
-pub fn write_double(out: &mut Vec<u8>, value: f64) {
-    let word: &[u8] = match value {
-        f64::INFINITY => b"\"Infinity\"",
-        f64::NEG_INFINITY => b"\"-Infinity\"",
-        _ if value.is_nan() => b"\"NaN\"",
-        _ => {
-            drop(write!(out, "{value:?}"));
-            return;
-        }
-    };
-    out.extend_from_slice(word);
 }

@@ -31,6 +31,12 @@ impl<'o> SpanListJson<'o> {
         write_span(self.out, span);
     }
 
+    /// How long the list is by now, in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.out.len()
+    }
+
     /// Ends the list.
     pub fn end(self) {
         self.out.push(b']');

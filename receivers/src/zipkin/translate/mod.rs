@@ -4,6 +4,7 @@
 //! address, dropped counts, and annotations that only resemble encoded events. Spans are grouped by all that becomes
 //! their resource and scope, so that none gets another's.
 
+mod address;
 mod attribute;
 mod encoded;
 mod group;

@@ -4,6 +4,7 @@ use sluice_pipeline::otlp::write::Writer;
 use sluice_protocols::zipkin::{Annotation, Endpoint, Kind, Span, tag};
 
 use super::{
+    address::Ipv4Text,
     attribute::{write_int, write_text, write_true, write_typed},
     encoded::{Event, Link},
     group::Groups,
@@ -173,7 +174,7 @@ fn write_own_attributes(writer: &mut Writer<'_>, span: &Span<'_>) {
 
 fn write_endpoint(writer: &mut Writer<'_>, endpoint: &Endpoint<'_>, names: &tag::EndpointNames) {
     if let Some(address) = endpoint.ipv4 {
-        write_text(writer, SPAN_ATTRIBUTES, names.address, &address.to_string());
+        write_text(writer, SPAN_ATTRIBUTES, names.address, Ipv4Text::of(address).as_str());
     }
     if let Some(address) = endpoint.ipv6 {
         let key = if endpoint.ipv4.is_none() { names.address } else { names.second_address };

@@ -1,0 +1,5 @@
+//! The `zipkin` exporter.
+
+mod translate;
+
+pub use translate::{Format, Request, Requests};
