@@ -1,5 +1,7 @@
 //! Configuration: from YAML text to typed structs, with the place of every value kept.
 
+#[cfg(test)]
+mod broken;
 mod decode;
 mod document;
 mod expand;
@@ -8,16 +10,21 @@ mod load;
 mod location;
 mod merge;
 mod node;
+pub mod print;
 mod problems;
 mod render;
 mod scalar;
+pub mod schema;
 mod sensitive;
 mod source;
 #[doc(hidden)]
 pub mod squash;
 pub(crate) mod suggest;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod types;
+mod write;
 mod yaml;
 
 pub use decode::decode;
@@ -28,8 +35,9 @@ pub use node::{Description, Entry, Mapping, Node, Value};
 pub use problems::{Diagnostic, Problems, Severity};
 pub use sensitive::REDACTED;
 pub use source::{Environment, InvalidSource, Source, System};
+pub use yaml::parse_bytes;
 
-/// Parses one YAML text under a name for its places, without merging or expanding anything.
+/// As [`parse_bytes`], for text.
 pub fn parse(name: &str, text: &str, problems: &mut Problems) -> Option<Node> {
-    yaml::parse_bytes(name, text.as_bytes(), problems)
+    parse_bytes(name, text.as_bytes(), problems)
 }

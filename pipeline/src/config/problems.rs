@@ -21,6 +21,8 @@ pub struct Diagnostic {
     pub message: String,
     /// What was expected, what was probably meant, what to do.
     pub notes: Vec<String>,
+    /// Whether the value at the place may be a secret whatever its key is called.
+    pub concealed: bool,
 }
 
 /// Whether Sluice can run in spite of a problem.
@@ -50,6 +52,7 @@ impl Problems {
             location: location.clone(),
             message: message.into(),
             notes: notes.into_iter().map(Into::into).collect(),
+            concealed: false,
         });
     }
 
@@ -60,6 +63,7 @@ impl Problems {
             location: location.clone(),
             message: message.into(),
             notes: Vec::new(),
+            concealed: false,
         });
     }
 

@@ -24,9 +24,9 @@ impl fmt::Display for Problems {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { severity, location, message, notes } = self;
+        let Self { severity, location, message, notes, concealed } = self;
         writeln!(formatter, "{location}: {severity}: {message}")?;
-        let margin = if location.line > 0 { excerpt(formatter, location)? } else { 1 };
+        let margin = if location.line > 0 { excerpt(formatter, location, *concealed)? } else { 1 };
         for note in notes {
             writeln!(formatter, "{:margin$} = {note}", "")?;
         }
@@ -35,10 +35,14 @@ impl fmt::Display for Diagnostic {
 }
 
 /// Shows the line with a caret below the column; answers the width of the margin.
-fn excerpt(formatter: &mut fmt::Formatter<'_>, location: &Location) -> Result<usize, fmt::Error> {
+fn excerpt(
+    formatter: &mut fmt::Formatter<'_>,
+    location: &Location,
+    concealed: bool,
+) -> Result<usize, fmt::Error> {
     let number = location.line.to_string();
     let margin = number.len() + 1;
-    let line = sensitive::conceal_line(&location.source, location.line);
+    let line = sensitive::conceal_line(&location.source, location.line, concealed);
     let column = usize::try_from(location.column).unwrap_or(1).saturating_sub(1);
     let skipped = if column > LINE_WIDTH - 20 { column - LINE_WIDTH / 2 } else { 0 };
     let mut shown: String = line

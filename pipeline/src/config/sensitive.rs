@@ -22,41 +22,60 @@ const MARKS: [&str; 14] = [
     "owner_auth",
     "cookie",
 ];
+/// Ends of key names that have a mark but say where something is or how it is called, not what it is.
+const HARMLESS_ENDS: [&str; 6] = ["_file", "_url", "_endpoint", "_type", "tokenauth", "cookies"];
+/// Keys below which every value is secret, whatever its name.
+const SECTIONS: [&str; 3] = ["headers", "response_headers", "static_headers"];
+/// What may surround a key in a line.
+const AROUND_KEYS: [char; 7] = [' ', '\t', '-', '"', '\'', '{', '?'];
 
 /// Whether a key's name says that its value is secret.
 pub(super) fn is_secret_key(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
-    // These name where something is or how it is called, not the thing itself.
-    let harmless = ["_file", "_url", "_endpoint", "token_type", "tokens_per", "cookies"];
-    MARKS.iter().any(|mark| lower.contains(mark)) && !harmless.iter().any(|part| lower.ends_with(part))
+    let name = lower.split('/').next().unwrap_or_default();
+    MARKS.iter().any(|mark| name.contains(mark)) && !HARMLESS_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether all values below a key are secret, whatever their names.
 pub(super) fn is_secret_section(key: &str) -> bool {
-    matches!(key.to_ascii_lowercase().as_str(), "headers" | "response_headers" | "static_headers")
+    SECTIONS.contains(&key.to_ascii_lowercase().as_str())
 }
 
-/// A line of a source with the values of secret keys replaced.
-pub(super) fn conceal_line(source: &SourceText, number: u32) -> String {
+/// A text with the password of a URL replaced, if it has one.
+pub(super) fn conceal_credentials(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#', ' ', '"', '\'']).next()?;
+    let (credentials, _) = authority.rsplit_once('@')?;
+    let (user, _) = credentials.split_once(':')?;
+    let after = rest.get(credentials.len()..)?;
+    Some(format!("{scheme}://{user}:{REDACTED}{after}"))
+}
+
+/// A line of a source with everything replaced that may be secret; with `all`, every value.
+pub(super) fn conceal_line(source: &SourceText, number: u32, all: bool) -> String {
     let line = source.line(number);
-    let secret_from = if inside_secret(source, number) { Some(0) } else { None };
+    let inside = all || inside_secret(source, number);
     match value_start(line) {
-        Some((key, start)) if secret_from.is_some() || is_secret_key(key) || is_secret_section(key) => {
+        Some((key, start)) if inside || holds_secrets(key) => conceal_from(line, start),
+        Some((_, start)) if mentions_secret(line.get(start..).unwrap_or_default()) => {
             conceal_from(line, start)
         }
-        Some((_, start)) if mentions_secret(line.get(start..).unwrap_or("")) => conceal_from(line, start),
-        None if secret_from.is_some() || mentions_secret(line) => {
+        None if inside || mentions_secret(line) => {
             let start = line.len() - line.trim_start_matches([' ', '-', '\t']).len();
             conceal_from(line, start)
         }
-        _ => line.to_owned(),
+        _ => conceal_credentials(line).unwrap_or_else(|| line.to_owned()),
     }
+}
+
+fn holds_secrets(key: &str) -> bool {
+    is_secret_key(key) || is_secret_section(key)
 }
 
 /// Whether the line belongs to a block whose opening key holds secrets: a list, map or text below it.
 fn inside_secret(source: &SourceText, number: u32) -> bool {
     /// Blocks are searched upwards this far.
-    const REACH: u32 = 200;
+    const REACH: u32 = 1000;
     let indentation = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
     let mut inner = indentation(source.line(number));
     for above in (number.saturating_sub(REACH).max(1)..number).rev() {
@@ -65,10 +84,7 @@ fn inside_secret(source: &SourceText, number: u32) -> bool {
             continue;
         }
         inner = indentation(line);
-        if let Some((key, _)) =
-            value_start(line).filter(|(key, _)| is_secret_key(key) || is_secret_section(key))
-        {
-            let _ = key;
+        if value_start(line).is_some_and(|(key, _)| holds_secrets(key)) {
             return true;
         }
         if inner == 0 {
@@ -81,16 +97,14 @@ fn inside_secret(source: &SourceText, number: u32) -> bool {
 /// The key of a line and where its value starts.
 fn value_start(line: &str) -> Option<(&str, usize)> {
     let colon = line.find(':')?;
-    let key = line.get(..colon)?.trim_matches([' ', '-', '"', '\'', '\t', '{', '?']);
-    Some((key, colon + 1))
+    Some((line.get(..colon)?.trim_matches(AROUND_KEYS), colon + 1))
 }
 
-/// Whether flow style hides a secret key further along the line.
+/// Whether flow style has a secret key further along the line.
 fn mentions_secret(rest: &str) -> bool {
-    rest.split([',', '{', '[', ' ']).filter_map(|part| part.split_once(':')).any(|(key, _)| {
-        let key = key.trim_matches([' ', '"', '\'']);
-        is_secret_key(key) || is_secret_section(key)
-    })
+    rest.split([',', '{', '[', ' '])
+        .filter_map(|part| part.split_once(':'))
+        .any(|(key, _)| holds_secrets(key.trim_matches(AROUND_KEYS)))
 }
 
 fn conceal_from(line: &str, start: usize) -> String {
@@ -100,4 +114,37 @@ fn conceal_from(line: &str, start: usize) -> String {
     }
     let space = value.len() - value.trim_start().len();
     format!("{kept}{:space$}{REDACTED}", "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_by_name() {
+        for key in
+            ["password", "client_secret", "bearer_token", "Authorization", "X-Api-Key", "key_pem", "tokens"]
+        {
+            assert!(is_secret_key(key), "{key}");
+        }
+        for key in
+            ["endpoint", "token_url", "password_file", "bearertokenauth/2", "cookies", "key", "authenticator"]
+        {
+            assert!(!is_secret_key(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_line_shows_no_secret_in_any_style() {
+        let text = "a:\n  headers:\n    x-custom: hush\n    - name: x\n      value: hush\n  other: shown\n\
+                    b: {endpoint: shown, password: hush}\nkey_pem: |\n  hush\n  hush\n\"token\": hush\n\
+                    url: http://user:hush@host/path\nlist: [{headers: {a: hush}}]\n";
+        let source = SourceText::new("c.yaml", text);
+        let lines = u32::try_from(text.lines().count()).unwrap();
+        let shown: Vec<String> = (1..=lines).map(|line| conceal_line(&source, line, false)).collect();
+        assert!(!shown.join("\n").contains("hush"), "{shown:#?}");
+        assert_eq!(shown[5], "  other: shown");
+        assert_eq!(conceal_line(&source, 6, true), "  other: [REDACTED]");
+        assert_eq!(shown[11], "url: http://user:[REDACTED]@host/path");
+    }
 }

@@ -25,8 +25,9 @@ const TEXT_UNIT: usize = 64;
 /// The deepest nesting of lists and maps.
 const DEEPEST: usize = 100;
 
-/// Parses bytes that may not be text; problems say where they stop being YAML.
-pub(super) fn parse_bytes(name: &str, bytes: &[u8], problems: &mut Problems) -> Option<Node> {
+/// Parses one YAML text under a name for its places, without merging or expanding anything; `None`, with the reason
+/// among the problems, if it is not UTF-8, no YAML or too large.
+pub fn parse_bytes(name: &str, bytes: &[u8], problems: &mut Problems) -> Option<Node> {
     if bytes.len() > LARGEST_TEXT {
         let message = format!("the configuration has more than {} MiB", LARGEST_TEXT >> 20);
         problems.error(&Location::whole(name), message);
@@ -315,6 +316,8 @@ fn hint(complaint: &str) -> Option<String> {
         || complaint.contains("did not find expected key")
     {
         "look for a wrong indentation, or for a text with \": \" in it that needs quotes"
+    } else if complaint.contains("illegal placement") || complaint.contains("expected ',' or") {
+        "a bracket or brace that is opened must be closed"
     } else if complaint.contains("anchor") {
         "an alias (*name) repeats a value marked before it (&name); a text that starts with * needs quotes"
     } else {

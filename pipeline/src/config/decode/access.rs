@@ -193,7 +193,7 @@ fn below<'de, T: DeserializeSeed<'de>>(
     context.path.borrow_mut().push(segment);
     let value = seed
         .deserialize(NodeDeserializer { node, context, concealed, shared: None })
-        .map_err(|error| error.at(node, &context.path.borrow()));
+        .map_err(|error| error.at(node, &context.path.borrow(), concealed));
     context.path.borrow_mut().pop();
     value
 }

@@ -36,7 +36,7 @@ impl<'a> NodeDeserializer<'a> {
 
     /// Gives an error of this value its place.
     fn place(&self, error: DecodeError) -> DecodeError {
-        error.at(self.node, &self.context.path.borrow())
+        error.at(self.node, &self.context.path.borrow(), self.concealed)
     }
 
     fn placed<T>(&self, result: Result<T, DecodeError>) -> Result<T, DecodeError> {

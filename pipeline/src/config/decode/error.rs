@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, Expected, Unexpected};
 
 use super::{Location, Node, Problems, suggest};
+use crate::config::{Diagnostic, Severity};
 
 /// A value of the wrong type or a missing one.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ struct Inner {
     missing: Option<&'static str>,
     /// Whether it follows from an error that was reported before.
     consequence: bool,
+    /// Whether the value may be a secret.
+    concealed: bool,
 }
 
 impl DecodeError {
@@ -33,6 +36,7 @@ impl DecodeError {
             culprit: None,
             missing: None,
             consequence: false,
+            concealed: false,
         }))
     }
 
@@ -47,8 +51,9 @@ impl DecodeError {
     }
 
     /// Places the error at a node, unless it has a place.
-    pub(super) fn at(mut self, node: &Node, path: &[String]) -> Self {
+    pub(super) fn at(mut self, node: &Node, path: &[String], concealed: bool) -> Self {
         if self.0.location.is_none() {
+            self.0.concealed = concealed;
             self.0.location = Some(node.location.clone());
             if let Some(reference) = &node.reference {
                 self.0.notes.push(format!("the value comes from {reference}"));
@@ -72,9 +77,10 @@ impl DecodeError {
     }
 
     pub(super) fn report(self, root: &Node, problems: &mut Problems) {
-        let Inner { message, notes, location, consequence, .. } = *self.0;
+        let Inner { message, notes, location, consequence, concealed, .. } = *self.0;
         if !consequence {
-            problems.error_with(location.as_ref().unwrap_or(&root.location), message, notes);
+            let location = location.unwrap_or_else(|| root.location.clone());
+            problems.push(Diagnostic { severity: Severity::Error, location, message, notes, concealed });
         }
     }
 }

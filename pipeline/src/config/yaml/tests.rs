@@ -1,4 +1,4 @@
-use std::time::Instant;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -78,12 +78,68 @@ fn bombs_and_depths_are_refused_before_they_grow() {
     for level in 1..200 {
         deep_by_alias.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
     }
-    let start = Instant::now();
     assert!(error_of(&bomb).contains("aliases make this more than"));
     assert!(error_of(&deep_by_alias).contains("levels deep by aliases"));
     assert!(error_of(&"[".repeat(5_000_000)).contains("levels deep"));
     assert!(error_of(&"- ".repeat(2_000_000)).contains("levels deep"));
     assert!(error_of(&"? ".repeat(2_000_000)).contains("error"));
     assert!(error_of(&"- a\n".repeat(2_500_000)).contains("more than 1000000 values"));
-    eprintln!("bombs took {:?}", start.elapsed());
+}
+
+proptest! {
+    #[test]
+    fn bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse_bytes("c.yaml", &bytes, &mut Problems::default());
+    }
+
+    #[test]
+    fn what_resembles_yaml_never_panics(text in "([a-c:#&*!|>?{}\\[\\],'\"%@`~0-9.$<-]|[ \n\t]|: |- |<<: |\\? |&a |\\*a |--- |!!int ){0,60}") {
+        let mut problems = Problems::default();
+        let parsed = parse_bytes("c.yaml", text.as_bytes(), &mut problems);
+        prop_assert!(parsed.is_some() || problems.has_errors());
+        // Whatever is wrong can also be shown.
+        let _ = problems.to_string();
+    }
+}
+
+/// `cargo test -p sluice-pipeline --release yaml::tests::large -- --ignored --nocapture` shows the times.
+#[test]
+#[ignore = "a measurement"]
+fn large_texts_take_linear_time() {
+    let line = "    some_key_0123456789: some value that is as long as such values are\n";
+    let texts = [
+        ("lists", "- a: b\n".repeat(1_500_000)),
+        ("long lines", format!("a:\n{}", format!("  - {}\n", "x".repeat(1000)).repeat(10_000))),
+        ("one line", format!("a: {}", "x".repeat(10_000_000))),
+        ("words", format!("a: {}", "x ".repeat(5_000_000))),
+        ("folded", format!("a: >\n{}", "  x\n".repeat(2_500_000))),
+        ("quoted", format!("a: \"{}\"", "x ".repeat(5_000_000))),
+        ("quoted lines", format!("a: \"{}\"", "x\n\n ".repeat(2_500_000))),
+        ("comments", "# x\n".repeat(2_500_000)),
+        ("flow", format!("a: [{}]", "x, ".repeat(3_000_000))),
+        ("flow maps", format!("a: [{}]", "{b: c}, ".repeat(300_000))),
+        ("colons", ":".repeat(10_000_000)),
+        ("questions", "? a\n".repeat(2_500_000)),
+        ("deepening", (0..3_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect()),
+        ("keys", (0..140_000).map(|number| line.replace("0123456789", &number.to_string())).collect()),
+        ("open quotes", "a: '\n".repeat(2_000_000)),
+        ("anchors", "- &a b\n- *a\n".repeat(400_000)),
+        ("bangs", "!".repeat(10_000_000)),
+        ("dashes", "-".repeat(10_000_000)),
+        ("percents", "%".repeat(10_000_000)),
+        ("spaces", " ".repeat(10_000_000)),
+        ("blank", "\n".repeat(10_000_000)),
+        ("tabs", "a:\t".repeat(3_000_000)),
+    ];
+    for (name, text) in texts {
+        let start = std::time::Instant::now();
+        let mut problems = Problems::default();
+        let parsed = parse_bytes("c.yaml", text.as_bytes(), &mut problems);
+        let shown = problems.to_string();
+        eprintln!(
+            "{name}: {:?}, {}",
+            start.elapsed(),
+            if parsed.is_some() { "parsed" } else { shown.lines().next().unwrap_or("") }
+        );
+    }
 }
