@@ -1,6 +1,7 @@
 //! End-to-end tests against real peers, the load generator, the benchmarks and the fuzz harness.
 
 pub mod bench;
+pub mod fuzz;
 pub mod load;
 pub mod payload;
 pub mod process;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use libdeflater::{CompressionLvl, Compressor};
 use snap::{raw, write::FrameEncoder};
 
-use super::Encoding;
+use super::{Encoding, snappy::STREAM_START};
 
 /// gzip, deflate and zstd at their fastest: on telemetry, higher levels cost several times the CPU for a few percent.
 const DEFAULT_LEVEL: i32 = 1;
@@ -111,6 +111,10 @@ fn zstandard(level: i32, content: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn snappy_framed(content: &[u8]) -> std::io::Result<Vec<u8>> {
+    if content.is_empty() {
+        // The encoder would write nothing, which is no stream.
+        return Ok(STREAM_START.to_vec());
+    }
     let mut encoder = FrameEncoder::new(Vec::new());
     encoder.write_all(content)?;
     encoder.into_inner().map_err(snap::write::IntoInnerError::into_error)

@@ -5,7 +5,7 @@ use snap::{raw, read::FrameDecoder};
 use super::{DecompressError, Decompressed, Encoding, output::Output};
 
 /// The chunk that every framed stream starts with.
-const STREAM_START: &[u8] = b"\xff\x06\x00\x00sNaPpY";
+pub(super) const STREAM_START: &[u8] = b"\xff\x06\x00\x00sNaPpY";
 
 pub(super) fn decompress(input: &[u8], mut output: Output<'_>) -> Result<Decompressed, DecompressError> {
     if input.starts_with(STREAM_START) {

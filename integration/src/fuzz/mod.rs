@@ -1,0 +1,30 @@
+//! A small fuzz engine that runs on the stable toolchain: valid seeds, mutations, and bounds on time and memory.
+//!
+//! It has no coverage feedback. What guides it instead is the outcome that a target reports: an input with an
+//! outcome not seen before joins the corpus.
+
+mod engine;
+mod mutate;
+mod protobuf;
+mod seeds;
+mod targets;
+
+pub use engine::{Failed, Limits, Settings, Summary, replay, run};
+pub use targets::TARGETS;
+
+/// A parser under test.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Valid inputs to start from.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Tokens that mean something to the parser.
+    pub dictionary: &'static [&'static [u8]],
+    /// Whether inputs are protobuf behind their first byte, to be changed field by field as well.
+    pub protobuf: bool,
+    /// Runs the parser and checks what must hold of its result, by panicking. Gives what came of it.
+    pub run: fn(&[u8]) -> String,
+    /// What one input may cost.
+    pub limits: Limits,
+}

@@ -1,0 +1,155 @@
+//! Valid inputs to start from.
+
+use sluice_pipeline::Signal;
+use sluice_pipeline::compression::{self, Encoding};
+use sluice_pipeline::otlp::write::Writer;
+
+use crate::payload::{Compression, Kind, generate};
+
+/// The place of a signal is the first byte of an input.
+pub(super) const SIGNALS: [Signal; 4] = Signal::ALL;
+
+/// The place of an encoding is the first byte of an input.
+pub(super) const ENCODINGS: [Encoding; 5] =
+    [Encoding::Gzip, Encoding::Zstd, Encoding::Deflate, Encoding::Snappy, Encoding::SnappyFramed];
+
+/// A byte that names something, then the bytes.
+fn tagged(place: usize, bytes: &[u8]) -> Vec<u8> {
+    #[expect(clippy::cast_possible_truncation, reason = "a place in a short list")]
+    let mut input = vec![place as u8];
+    input.extend_from_slice(bytes);
+    input
+}
+
+fn messages() -> Vec<(usize, Vec<u8>)> {
+    let mut messages = Vec::new();
+    for (place, signal) in SIGNALS.into_iter().enumerate() {
+        match kind(signal) {
+            Some(kind) => {
+                messages.extend([1, 2, 7].map(|items| {
+                    (place, generate(kind, items, Compression::None, 1).remove(0).body.to_vec())
+                }))
+            }
+            None => messages.push((place, profiles())),
+        }
+    }
+    messages
+}
+
+const fn kind(signal: Signal) -> Option<Kind> {
+    match signal {
+        Signal::Traces => Some(Kind::Traces),
+        Signal::Metrics => Some(Kind::Metrics),
+        Signal::Logs => Some(Kind::Logs),
+        Signal::Profiles => None,
+    }
+}
+
+/// A profile with its dictionary.
+fn profiles() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes);
+    writer.message(1, |resource| {
+        resource.message(2, |scope| {
+            scope.message(2, |profile| {
+                profile.message(1, |kind| {
+                    kind.varint(1, 1);
+                    kind.varint(2, 2);
+                });
+                profile.message(2, |sample| {
+                    sample.varint(1, 1);
+                    sample.bytes(2, &[1]);
+                    sample.bytes(4, &[5]);
+                });
+                profile.fixed64(3, 1_700_000_000_000_000_000);
+                profile.bytes(7, &[7; 16]);
+            });
+        });
+    });
+    writer.message(2, |dictionary| {
+        dictionary.message(1, |mapping| mapping.varint(1, 4096));
+        dictionary.message(2, |location| location.varint(2, 4097));
+        dictionary.message(3, |function| function.varint(1, 1));
+        for text in ["", "cpu", "nanoseconds"] {
+            dictionary.bytes(5, text.as_bytes());
+        }
+        dictionary.message(7, |stack| stack.bytes(1, &[0]));
+    });
+    bytes
+}
+
+pub(super) fn otlp() -> Vec<Vec<u8>> {
+    messages().into_iter().map(|(place, message)| tagged(place, &message)).collect()
+}
+
+pub(super) fn compressed() -> Vec<Vec<u8>> {
+    let contents = [Vec::new(), b"hello hello hello".to_vec(), vec![0; 100_000], messages().swap_remove(0).1];
+    ENCODINGS
+        .into_iter()
+        .enumerate()
+        .flat_map(|(place, encoding)| {
+            contents.clone().map(|content| {
+                let packed = compression::compress(encoding, None, &[content.into()]).unwrap_or_default();
+                tagged(place, &packed)
+            })
+        })
+        .collect()
+}
+
+pub(super) fn zipkin_json() -> Vec<Vec<u8>> {
+    let edges = br#"[{"traceId":"1","id":"2","debug":true,"shared":true,"localEndpoint":{"ipv6":"::1"},"tags":{}},
+        {"traceId":"00000000000000000000000000000001","id":"2","parentId":"3","kind":"PRODUCER","name":null,
+        "annotations":[{"timestamp":1,"value":"\ud83d\ude00 \u00e9"}],"tags":{"error":"true","n":"-1.5e3"}}]"#;
+    [1, 3]
+        .map(|items| generate(Kind::Zipkin, items, Compression::None, 1).remove(0).body.to_vec())
+        .into_iter()
+        .chain([edges.to_vec(), b"[]".to_vec()])
+        .map(|text| tagged(0, &text))
+        .collect()
+}
+
+pub(super) fn zipkin_protobuf() -> Vec<Vec<u8>> {
+    let mut bytes = Vec::new();
+    Writer::new(&mut bytes).message(1, |span| {
+        span.bytes(1, &[1; 16]);
+        span.bytes(2, &[2; 8]);
+        span.bytes(3, &[3; 8]);
+        span.varint(4, 2);
+        span.bytes(5, b"get /");
+        span.fixed64(6, 1_700_000_000_000_000);
+        span.varint(7, 1500);
+        for number in [8, 9] {
+            span.message(number, |endpoint| {
+                endpoint.bytes(1, b"frontend");
+                endpoint.bytes(2, &[10, 0, 0, 1]);
+                endpoint.bytes(3, &[0xfe; 16]);
+                endpoint.varint(4, 8080);
+            });
+        }
+        span.message(10, |annotation| {
+            annotation.fixed64(1, 1_700_000_000_000_100);
+            annotation.bytes(2, b"ws");
+        });
+        span.message(11, |tag| {
+            tag.bytes(1, b"http.method");
+            tag.bytes(2, b"GET");
+        });
+        span.varint(12, 1);
+        span.varint(13, 1);
+    });
+    let twice = bytes.repeat(2);
+    [bytes, twice].map(|bytes| tagged(1, &bytes)).to_vec()
+}
+
+pub(super) fn yaml() -> Vec<Vec<u8>> {
+    const FILES: [&str; 5] = [
+        "receivers:\n  otlp:\n    protocols:\n      grpc:\n        endpoint: ${env:HOST:-0.0.0.0}:4317\n\
+         exporters:\n  debug: {verbosity: detailed}\n\
+         service:\n  pipelines:\n    traces: {receivers: [otlp], exporters: [debug]}\n",
+        "a: &x [1, 2.5, 0x1F, 1e3, ~, true, 'it''s', \"q\\u00e9\\n\"]\nb: *x\nc: {<<: {d: 1}, e: 2}\n",
+        "text: |\n  line one\n  line two\nfolded: >-\n  a\n  b\n\nlist:\n- a\n-   - b\n    - c\n? complex\n: value\n",
+        "a: ${b}\nc: ${env:X}${file:/etc/hosts}\nd: $${literal}\ne: ${yaml:{f: [1, 2]}}\n",
+        "%YAML 1.2\n---\na: !!str 1\nb: !custom {x: y}\n...\n",
+    ];
+    FILES.iter().map(|file| file.as_bytes().to_vec()).collect()
+}

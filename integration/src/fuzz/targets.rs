@@ -1,0 +1,287 @@
+//! Every parser that reads the network or a file, with what must hold of its results.
+
+use std::hint::black_box;
+use std::io;
+
+use bytes::Bytes;
+use sluice_pipeline::Signal;
+use sluice_pipeline::compression::{compress, decompress};
+use sluice_pipeline::config::{self, Environment, Problems, Source};
+use sluice_pipeline::otlp::{check, count, json, view};
+use sluice_receivers::zipkin::{Format, translate};
+
+use super::{Limits, Target, seeds};
+
+/// All targets.
+pub static TARGETS: &[Target] = &[
+    Target {
+        name: "otlp",
+        seeds: seeds::otlp,
+        dictionary: &[b"\x0a\x00", b"\x12\x80\x01", b"\xff\xff\xff\xff\x0f", b"\x0b\x0c", b"\xed\xa0\x80"],
+        protobuf: true,
+        run: otlp,
+        limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
+    },
+    Target {
+        name: "zipkin-json",
+        seeds: seeds::zipkin_json,
+        dictionary: JSON,
+        protobuf: false,
+        run: zipkin,
+        limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
+    },
+    Target {
+        name: "zipkin-protobuf",
+        seeds: seeds::zipkin_protobuf,
+        dictionary: &[b"\x0a\x00", b"\x5a\x04\x0a\x00\x12\x00", b"\xff\xff\xff\xff\x0f"],
+        protobuf: true,
+        run: zipkin,
+        limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
+    },
+    Target {
+        name: "compression",
+        seeds: seeds::compressed,
+        dictionary: &[
+            b"\x1f\x8b\x08\x00",
+            b"\x28\xb5\x2f\xfd",
+            b"\x78\x9c",
+            b"\xff\x06\x00\x00sNaPpY",
+            b"\xff\xff\xff\xff",
+        ],
+        protobuf: false,
+        run: compression,
+        limits: Limits { memory_per_byte: 8, memory: 4 * DECOMPRESSED },
+    },
+    Target {
+        name: "yaml",
+        seeds: seeds::yaml,
+        dictionary: &[
+            b": ",
+            b"- ",
+            b"&a ",
+            b"*a",
+            b"<<: *a",
+            b"${",
+            b"}",
+            b"${env:X:-",
+            b"${yaml:",
+            b"$$",
+            b"{",
+            b"[",
+            b"]",
+            b"|\n ",
+            b"!!",
+            b"---\n",
+            b"\t",
+            b"\xef\xbb\xbf",
+            b"? ",
+            b"\r\n",
+            b"'",
+            b"\"",
+            b"\\x",
+            b"receivers:",
+        ],
+        protobuf: false,
+        run: yaml,
+        limits: Limits { memory_per_byte: 1024, memory: 1 << 20 },
+    },
+];
+
+const JSON: &[&[u8]] = &[
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b",",
+    b":",
+    b"null",
+    b"true",
+    b"-1",
+    b"1e400",
+    b"18446744073709551616",
+    b"\"\\ud800\"",
+    b"\"\\u0000\"",
+    b"\"NaN\"",
+    b"[[[[[[[[[[[[[[[[",
+    b"{\"a\":{\"a\":{\"a\":",
+    b"\xff",
+    b"\"\\",
+];
+
+/// The cap that the decompression target sets.
+const DECOMPRESSED: usize = 1 << 20;
+
+/// What passes the door is canonical, is read by views to its end, and can be written as JSON.
+fn otlp(input: &[u8]) -> String {
+    let Some((signal, bytes)) = signal(input) else { return String::new() };
+    match check::check(signal, Bytes::copy_from_slice(bytes)) {
+        Ok(checked) => {
+            assert_sound(signal, &checked.bytes, checked.items);
+            if !checked.canonicalised && checked.repaired == 0 {
+                assert_eq!(checked.bytes, bytes, "nothing was to change, and yet it did");
+            }
+            format!("ok {} {}", checked.canonicalised, checked.repaired > 0)
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn assert_sound(signal: Signal, bytes: &Bytes, items: usize) {
+    let again = check::check(signal, bytes.clone());
+    let again =
+        again.unwrap_or_else(|error| fail(&format!("what passed the door does not pass again: {error}")));
+    assert!(!again.canonicalised && again.repaired == 0, "what passed the door was not canonical");
+    assert_eq!((again.items, count::count(signal, bytes)), (items, items), "the counts of items differ");
+    assert_eq!(walk(signal, bytes), items, "the views do not see all items");
+    let mut text = Vec::new();
+    json::encode(signal, &[bytes], &mut text);
+    let parsed: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(&text);
+    assert!(
+        parsed.is_ok() || too_deep(&text),
+        "what was written is no JSON: {}",
+        String::from_utf8_lossy(&text)
+    );
+}
+
+/// Deeper than `serde_json` reads: no fault of what was written.
+fn too_deep(text: &[u8]) -> bool {
+    text.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() >= 128
+}
+
+/// Reads everything that views show; gives how many items there were.
+fn walk(signal: Signal, bytes: &[u8]) -> usize {
+    let mut items = 0;
+    for group in view::resource_groups(bytes) {
+        read(group.resource().attributes());
+        for scope_group in group.scope_groups() {
+            read(scope_group.scope().attributes());
+            match signal {
+                Signal::Traces => scope_group.spans().for_each(|span| {
+                    items += 1;
+                    read(span.attributes());
+                    span.events().for_each(|event| read(event.attributes()));
+                    span.links().for_each(|link| read(link.attributes()));
+                }),
+                Signal::Logs => scope_group.log_records().for_each(|record| {
+                    items += 1;
+                    read(record.attributes());
+                    record.body().into_iter().for_each(|body| {
+                        black_box(body.text());
+                    });
+                }),
+                Signal::Metrics => items += scope_group.items().map(count::count_data_points).sum::<usize>(),
+                Signal::Profiles => {
+                    items += scope_group.profiles().map(|profile| profile.samples().count()).sum::<usize>()
+                }
+            }
+        }
+    }
+    items
+}
+
+fn read<'a>(attributes: impl Iterator<Item = view::KeyValue<'a>>) {
+    attributes.for_each(|pair| {
+        black_box(pair.value.text());
+    });
+}
+
+/// The first byte tells the format, so that inputs of both can be spliced.
+fn zipkin(input: &[u8]) -> String {
+    let Some((format, body)) = input.split_first() else { return String::new() };
+    let format = if *format % 2 == 0 { Format::Json } else { Format::Protobuf };
+    match translate(format, body, body.len() % 2 == 0) {
+        Ok(translated) => {
+            let checked = check::check(Signal::Traces, translated.traces.into());
+            let checked = checked
+                .unwrap_or_else(|error| fail(&format!("Zipkin became OTLP that the door refuses: {error}")));
+            assert!(
+                !checked.canonicalised && checked.repaired == 0,
+                "Zipkin became OTLP that is not canonical"
+            );
+            assert_sound(Signal::Traces, &checked.bytes, checked.items);
+            assert_eq!(checked.items, translated.spans, "a span was lost or made");
+            format!("ok {}", translated.repaired > 0)
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn compression(input: &[u8]) -> String {
+    let Some((place, packed)) = input.split_first() else { return String::new() };
+    let Some(encoding) = seeds::ENCODINGS.get(usize::from(*place) % seeds::ENCODINGS.len()) else {
+        return String::new();
+    };
+    match decompress(*encoding, packed, DECOMPRESSED) {
+        Ok(content) => {
+            assert!(content.bytes.len() <= DECOMPRESSED, "more came out than may");
+            let again = compress(*encoding, None, &[content.bytes.clone().into()]);
+            let again = again.unwrap_or_else(|error| fail(&error.to_string()));
+            let back = decompress(*encoding, &again, DECOMPRESSED);
+            assert_eq!(
+                back.map(|back| back.bytes).as_ref(),
+                Ok(&content.bytes),
+                "compressing does not round-trip"
+            );
+            format!("ok {} {}", content.whole, content.bytes.len().checked_ilog2().unwrap_or(0))
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn yaml(input: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(input) else { return yaml_file(input) };
+    let mut problems = Problems::default();
+    let node = config::load(&[Source::Yaml(text.to_owned())], &[], &Nothing, &mut problems);
+    assert!(node.is_some() || problems.has_errors(), "nothing was loaded and nothing is wrong");
+    format!("{} {}", node.is_some(), rendered(&problems))
+}
+
+/// As a file would be read, for bytes that are not UTF-8.
+fn yaml_file(input: &[u8]) -> String {
+    let mut problems = Problems::default();
+    let node = config::load(&[Source::File("fuzz.yaml".into())], &[], &Content(input), &mut problems);
+    assert!(node.is_none(), "invalid UTF-8 was taken");
+    rendered(&problems)
+}
+
+/// How the messages begin: what follows often quotes the input.
+fn rendered(problems: &Problems) -> String {
+    problems.iter().take(3).flat_map(|problem| problem.message.chars().take(16)).collect()
+}
+
+/// An environment with a variable and a file of its own, and nothing of the machine's.
+struct Nothing;
+
+impl Environment for Nothing {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "X").then(|| "${env:X}".to_owned())
+    }
+
+    fn read(&self, _path: &str) -> io::Result<Vec<u8>> {
+        Ok(b"content: [of, a, file]".to_vec())
+    }
+}
+
+/// An environment whose every file is the input.
+struct Content<'a>(&'a [u8]);
+
+impl Environment for Content<'_> {
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn read(&self, _path: &str) -> io::Result<Vec<u8>> {
+        Ok(self.0.to_vec())
+    }
+}
+
+fn signal(input: &[u8]) -> Option<(Signal, &[u8])> {
+    let (place, bytes) = input.split_first()?;
+    Some((*seeds::SIGNALS.get(usize::from(*place) % seeds::SIGNALS.len())?, bytes))
+}
+
+#[expect(clippy::panic, reason = "how a target reports a broken invariant")]
+fn fail(reason: &str) -> ! {
+    panic!("{reason}")
+}
