@@ -10,7 +10,7 @@ use base64::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
-    http::Refusal,
+    http::{LONGEST_DELAY, Refusal},
     otlp::{
         wire::{Fields, Value},
         write::Writer,
@@ -186,7 +186,7 @@ fn retry_delay(status: &[u8]) -> Option<Duration> {
     let duration = find(find(info, 2)?.bytes(), 1)?.bytes();
     let part = |number| find(duration, number).map_or(0, Value::signed);
     let (seconds, nanos) = (u64::try_from(part(1)).ok()?, u64::try_from(part(2)).ok()?);
-    Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanos))
+    Some(Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanos))?.min(LONGEST_DELAY))
 }
 
 fn find(message: &[u8], number: u32) -> Option<Value<'_>> {

@@ -1,14 +1,20 @@
 //! What HTTP servers and clients share.
 
 pub mod body;
+pub mod client;
 mod client_auth;
+mod dial;
 mod refusal;
 mod retry_after;
+mod rope;
 pub mod server;
 
 pub use client_auth::ClientAuthConfig;
 pub use refusal::Refusal;
 pub use retry_after::retry_after;
+
+pub(crate) use retry_after::LONGEST_DELAY;
+pub(crate) use rope::{Rope, RopeBody};
 
 use bytes::Bytes;
 use http::{Response, StatusCode, header};

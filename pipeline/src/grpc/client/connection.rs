@@ -20,13 +20,11 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::{
-    endpoint::{Address, Endpoint},
-    rope::RopeBody,
-};
+use super::endpoint::{Address, Endpoint};
 use crate::{
     component::BuildError,
     grpc::{GrpcClientConfig, KeepaliveClientConfig, Status},
+    http::RopeBody,
     reply::Code,
     tls::{ClientTls, alpn},
 };

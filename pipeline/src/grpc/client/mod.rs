@@ -3,7 +3,6 @@
 mod connection;
 mod endpoint;
 mod response;
-mod rope;
 
 use std::{
     sync::Arc,
@@ -19,12 +18,11 @@ use crate::{
     batch::Compressed,
     component::{BuildError, ClientAuth, ComponentContext},
     compression::{Encoding, compress},
-    http::server::header_map,
+    http::{Rope, RopeBody, client::USER_AGENT, server::header_map},
     reply::{Code, Failure},
 };
 use connection::{Connections, Unsent};
 use endpoint::Endpoint;
-use rope::{Rope, RopeBody};
 
 /// What a destination may answer at most, in bytes.
 const RESPONSE_LIMIT: usize = 4 << 20;
@@ -51,7 +49,7 @@ impl Channel {
         let mut headers =
             header_map(&config.headers).map_err(|message| BuildError::setting("headers", message))?;
         let user_agent = match config.user_agent.as_str() {
-            "" => concat!("sluice/", env!("CARGO_PKG_VERSION")),
+            "" => USER_AGENT,
             own => own,
         };
         let user_agent = HeaderValue::from_str(user_agent)

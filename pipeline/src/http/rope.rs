@@ -13,17 +13,17 @@ use http_body::{Body, Frame, SizeHint};
 
 /// Buffers in a row.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rope {
+pub(crate) struct Rope {
     parts: VecDeque<Bytes>,
     remaining: usize,
 }
 
 /// A request body of one [`Rope`], handed to HTTP/2 in one piece: it cuts frames of the size that the peer takes.
 #[derive(Debug)]
-pub(super) struct RopeBody(Option<Rope>);
+pub(crate) struct RopeBody(Option<Rope>);
 
 impl Rope {
-    pub(super) fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
+    pub(crate) fn new(parts: impl IntoIterator<Item = Bytes>) -> Self {
         let parts: VecDeque<Bytes> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let remaining = parts.iter().map(Bytes::len).sum();
         Self { parts, remaining }
@@ -63,7 +63,7 @@ impl Buf for Rope {
 }
 
 impl RopeBody {
-    pub(super) fn new(rope: Rope) -> Self {
+    pub(crate) fn new(rope: Rope) -> Self {
         Self(Some(rope))
     }
 }
