@@ -1,9 +1,15 @@
 //! The attributes of one message, with edits that are not yet written.
 
+use super::patches::Patches;
 use crate::otlp::{
     wire::{Fields, Value},
     write::Writer,
 };
+
+/// The number of the key in a `KeyValue`.
+const KEY: u32 = 1;
+/// The number of the value in a `KeyValue`.
+const VALUE: u32 = 2;
 
 /// The attributes of a [`Part`](super::Part) in their order, as the edits so far left them.
 ///
@@ -12,44 +18,70 @@ use crate::otlp::{
 #[derive(Debug, Default)]
 pub struct Attributes<'a> {
     entries: Vec<Entry<'a>>,
-    /// Keys and values that edits brought in.
+    /// What edits brought in.
     arena: Vec<u8>,
     /// What a callback of [`Attributes::modify`] writes.
     spare: Vec<u8>,
-    changed: bool,
+    /// Where the last attribute of the message ends.
+    end: Option<usize>,
+    /// Whether an attribute of the message is changed or deleted.
+    is_edited: bool,
+    /// Whether there are attributes that the message does not have.
+    is_extended: bool,
 }
 
 #[derive(Debug)]
 struct Entry<'a> {
-    /// Where the attribute stands in the message, with its tag.
-    place: Option<(usize, usize)>,
-    key: Piece<'a>,
-    value: Piece<'a>,
+    /// Where the attribute stands in the message, with its tag; nowhere (0 to 0) if an edit added it.
+    start: usize,
+    end: usize,
+    /// The encoded `KeyValue` in the message.
+    content: &'a [u8],
     state: State,
 }
 
+/// With ranges of the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Untouched,
-    Changed,
     Deleted,
+    /// Has another encoded value.
+    Changed(usize, usize),
+    /// Is not in the message: an encoded `KeyValue`.
+    Added(usize, usize),
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Piece<'a> {
-    Message(&'a [u8]),
-    Arena(usize, usize),
-}
-
-impl<'a> Piece<'a> {
+impl Entry<'_> {
     #[inline]
-    fn bytes<'s>(self, arena: &'s [u8]) -> &'s [u8]
-    where
-        'a: 's,
-    {
-        match self {
-            Self::Message(bytes) => bytes,
-            Self::Arena(start, end) => arena.get(start..end).unwrap_or_default(),
+    fn is_there(&self) -> bool {
+        self.state != State::Deleted
+    }
+
+    #[inline]
+    fn key<'s>(&'s self, arena: &'s [u8]) -> &'s [u8] {
+        match self.state {
+            State::Added(start, end) => key_of(arena.get(start..end).unwrap_or_default()),
+            _ => key_of(self.content),
+        }
+    }
+
+    #[inline]
+    fn value<'s>(&'s self, arena: &'s [u8]) -> &'s [u8] {
+        match self.state {
+            State::Added(start, end) => value_of(arena.get(start..end).unwrap_or_default()),
+            State::Changed(start, end) => arena.get(start..end).unwrap_or_default(),
+            _ => value_of(self.content),
+        }
+    }
+
+    fn set(&mut self, arena: &mut Vec<u8>, value: &[u8]) {
+        if let State::Added(..) = self.state {
+            let key = self.key(arena).to_vec();
+            self.state = added(arena, &key, value);
+        } else {
+            let start = arena.len();
+            arena.extend_from_slice(value);
+            self.state = State::Changed(start, arena.len());
         }
     }
 }
@@ -57,16 +89,14 @@ impl<'a> Piece<'a> {
 impl<'a> Attributes<'a> {
     /// Keys with values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.entries
-            .iter()
-            .filter(|entry| entry.state != State::Deleted)
-            .map(|entry| (entry.key.bytes(&self.arena), entry.value.bytes(&self.arena)))
+        let there = self.entries.iter().filter(|entry| entry.is_there());
+        there.map(|entry| (entry.key(&self.arena), entry.value(&self.arena)))
     }
 
     /// The value of the first attribute with this key.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.find(key).map(|entry| entry.value.bytes(&self.arena))
+        self.find(key).map(|entry| entry.value(&self.arena))
     }
 
     /// Whether there is an attribute with this key.
@@ -77,30 +107,28 @@ impl<'a> Attributes<'a> {
 
     /// Adds an attribute, unless there is one with this key; says whether it did.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> bool {
-        let absent = !self.contains(key);
-        if absent {
+        let is_absent = !self.contains(key);
+        if is_absent {
             self.add(key, value);
         }
-        absent
+        is_absent
     }
 
     /// Gives every attribute with this key the value; says whether there was one.
     pub fn update(&mut self, key: &[u8], value: &[u8]) -> bool {
-        let mut found = false;
-        let mut stored = None;
-        let Self { entries, arena, changed, .. } = self;
-        for entry in entries.iter_mut().filter(|entry| entry.state != State::Deleted) {
-            if entry.key.bytes(arena) != key {
+        let Self { entries, arena, is_edited, .. } = self;
+        let mut is_found = false;
+        for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
+            if entry.key(arena) != key {
                 continue;
             }
-            found = true;
-            if entry.value.bytes(arena) != value {
-                entry.value = *stored.get_or_insert_with(|| store(arena, value));
-                entry.state = State::Changed;
-                *changed = true;
+            is_found = true;
+            if entry.value(arena) != value {
+                entry.set(arena, value);
+                *is_edited = true;
             }
         }
-        found
+        is_found
     }
 
     /// Updates the attributes with this key, or adds one if there is none.
@@ -112,21 +140,25 @@ impl<'a> Attributes<'a> {
 
     /// Deletes every attribute with this key; says whether there was one.
     pub fn delete(&mut self, key: &[u8]) -> bool {
-        let mut found = false;
-        self.retain(|candidate, _| {
-            found |= candidate == key;
-            candidate != key
-        });
-        found
+        let Self { entries, arena, is_edited, .. } = self;
+        let mut is_found = false;
+        for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
+            if entry.key(arena) == key {
+                entry.state = State::Deleted;
+                is_found = true;
+            }
+        }
+        *is_edited |= is_found;
+        is_found
     }
 
     /// Deletes the attributes for whose key and value `keep` says false.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
-        let Self { entries, arena, changed, .. } = self;
-        for entry in entries.iter_mut().filter(|entry| entry.state != State::Deleted) {
-            if !keep(entry.key.bytes(arena), entry.value.bytes(arena)) {
+        let Self { entries, arena, is_edited, .. } = self;
+        for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
+            if !keep(entry.key(arena), entry.value(arena)) {
                 entry.state = State::Deleted;
-                *changed = true;
+                *is_edited = true;
             }
         }
     }
@@ -138,133 +170,132 @@ impl<'a> Attributes<'a> {
         mut matches: impl FnMut(&[u8]) -> bool,
         mut change: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) {
-        let Self { entries, arena, spare, changed } = self;
-        for entry in entries.iter_mut().filter(|entry| entry.state != State::Deleted) {
+        let Self { entries, arena, spare, is_edited, .. } = self;
+        for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
             spare.clear();
-            if matches(entry.key.bytes(arena))
-                && change(entry.value.bytes(arena), spare)
-                && entry.value.bytes(arena) != spare.as_slice()
+            if matches(entry.key(arena))
+                && change(entry.value(arena), spare)
+                && entry.value(arena) != spare.as_slice()
             {
-                entry.value = store(arena, spare);
-                entry.state = State::Changed;
-                *changed = true;
+                entry.set(arena, spare);
+                *is_edited = true;
             }
         }
     }
 
     #[inline]
     fn find(&self, key: &[u8]) -> Option<&Entry<'a>> {
-        self.entries.iter().find(|entry| entry.state != State::Deleted && entry.key.bytes(&self.arena) == key)
+        self.entries.iter().find(|entry| entry.is_there() && entry.key(&self.arena) == key)
     }
 
     fn add(&mut self, key: &[u8], value: &[u8]) {
-        let key = store(&mut self.arena, key);
-        let value = store(&mut self.arena, value);
-        self.entries.push(Entry { place: None, key, value, state: State::Changed });
-        self.changed = true;
+        let state = added(&mut self.arena, key, value);
+        self.entries.push(Entry { start: 0, end: 0, content: &[], state });
+        self.is_extended = true;
     }
 
     /// Forgets all and reads the attributes of a message, which are its fields with this number.
     pub(super) fn read(&mut self, message: &'a [u8], number: u32) {
-        self.clear();
-        let mut fields = Fields::of(message);
-        let mut start = 0;
-        while let Some(Ok(field)) = fields.next() {
-            let end = message.len() - fields.rest().len();
-            if let (true, Value::Bytes(attribute)) = (field.number == number, field.value) {
-                let (key, value) = key_and_value(attribute);
-                self.entries.push(Entry {
-                    place: Some((start, end)),
-                    key: Piece::Message(key),
-                    value: Piece::Message(value),
-                    state: State::Untouched,
-                });
-            }
-            start = end;
-        }
-    }
-
-    pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.arena.clear();
-        self.changed = false;
+        (self.is_edited, self.is_extended, self.end) = (false, false, None);
+        let tag = u8::try_from(number << 3 | 2).unwrap_or(0);
+        let mut rest = message;
+        while !rest.is_empty() {
+            let start = message.len() - rest.len();
+            let content = match *rest {
+                // A short attribute, as nearly all are.
+                [first, length @ 0..0x80, ref tail @ ..]
+                    if first == tag && tail.len() >= usize::from(length) =>
+                {
+                    let (content, tail) = tail.split_at(usize::from(length));
+                    rest = tail;
+                    content
+                }
+                _ => {
+                    let mut fields = Fields::of(rest);
+                    let Some(Ok(field)) = fields.next() else { return };
+                    rest = fields.rest();
+                    match field.value {
+                        Value::Bytes(content) if field.number == number => content,
+                        _ => continue,
+                    }
+                }
+            };
+            let end = message.len() - rest.len();
+            self.entries.push(Entry { start, end, content, state: State::Untouched });
+            self.end = Some(end);
+        }
     }
 
-    /// Calls `replace` in the order of the message with the place of each attribute to replace and what `write`
-    /// writes there. Attributes are fields of this number.
-    pub(super) fn changes(
-        &self,
-        message: &[u8],
-        number: u32,
-        mut replace: impl FnMut(usize, usize, &mut dyn FnMut(&mut Writer<'_>)),
-    ) {
-        if !self.changed {
-            return;
-        }
-        let mut after_last = None;
-        for entry in &self.entries {
-            let Some((start, end)) = entry.place else { continue };
-            after_last = Some(end);
-            match entry.state {
-                State::Untouched => {}
-                State::Deleted => replace(start, end, &mut |_| ()),
-                State::Changed => {
-                    let original = message.get(start..end).unwrap_or_default();
-                    let value = entry.value.bytes(&self.arena);
-                    replace(start, end, &mut |writer| with_value(writer, number, original, value));
+    /// Records the edits for a message of this length whose attributes are fields of this number.
+    pub(super) fn record(&self, length: usize, number: u32, patches: &mut Patches) {
+        if self.is_edited {
+            for entry in &self.entries {
+                match entry.state {
+                    State::Deleted if entry.end > 0 => patches.replace(entry.start, entry.end, |_| ()),
+                    State::Changed(..) => patches.replace(entry.start, entry.end, |writer| {
+                        with_value(writer, number, entry.content, entry.value(&self.arena));
+                    }),
+                    State::Deleted | State::Untouched | State::Added(..) => {}
                 }
             }
         }
-        let end = after_last.unwrap_or(message.len());
-        let added =
-            || self.entries.iter().filter(|entry| entry.place.is_none() && entry.state != State::Deleted);
-        if added().next().is_some() {
-            replace(end, end, &mut |writer| {
-                for entry in added() {
-                    writer.message(number, |attribute| {
-                        attribute.bytes(1, entry.key.bytes(&self.arena));
-                        attribute.bytes(2, entry.value.bytes(&self.arena));
-                    });
+        if self.is_extended {
+            let end = self.end.unwrap_or(length);
+            patches.replace(end, end, |writer| {
+                for entry in &self.entries {
+                    if let State::Added(start, end) = entry.state {
+                        writer.bytes(number, self.arena.get(start..end).unwrap_or_default());
+                    }
                 }
             });
         }
     }
 }
 
-fn store<'a>(arena: &mut Vec<u8>, bytes: &[u8]) -> Piece<'a> {
+fn added(arena: &mut Vec<u8>, key: &[u8], value: &[u8]) -> State {
     let start = arena.len();
-    arena.extend_from_slice(bytes);
-    Piece::Arena(start, arena.len())
+    let mut writer = Writer::new(arena);
+    writer.bytes(KEY, key);
+    writer.bytes(VALUE, value);
+    State::Added(start, arena.len())
 }
 
 /// Writes an attribute with another value; whatever else it holds stays.
-fn with_value(writer: &mut Writer<'_>, number: u32, original: &[u8], value: &[u8]) {
-    let attribute = Fields::of(original).flatten().next().map_or(&[][..], |field| field.value.bytes());
+fn with_value(writer: &mut Writer<'_>, number: u32, attribute: &[u8], value: &[u8]) {
     writer.message(number, |writer| {
-        for field in Fields::of(attribute).flatten().filter(|field| field.number != 2) {
+        for field in Fields::of(attribute).flatten().filter(|field| field.number != VALUE) {
             writer.raw(field.raw);
         }
-        writer.bytes(2, value);
+        writer.bytes(VALUE, value);
     });
 }
 
 #[inline]
-fn key_and_value(attribute: &[u8]) -> (&[u8], &[u8]) {
-    // What nearly all are: a short key, a short value, nothing else.
+fn key_of(attribute: &[u8]) -> &[u8] {
+    match attribute {
+        [0x0a, length @ 0..0x80, rest @ ..] if rest.len() >= usize::from(*length) => {
+            rest.split_at(usize::from(*length)).0
+        }
+        _ => member(attribute, KEY),
+    }
+}
+
+#[inline]
+fn value_of(attribute: &[u8]) -> &[u8] {
     if let [0x0a, key_length @ 0..0x80, rest @ ..] = attribute
-        && let Some((key, [0x12, value_length @ 0..0x80, value @ ..])) =
+        && let Some((_, [0x12, value_length @ 0..0x80, value @ ..])) =
             rest.split_at_checked(usize::from(*key_length))
         && value.len() == usize::from(*value_length)
     {
-        return (key, value);
+        return value;
     }
-    let (mut key, mut value) = (&[][..], &[][..]);
-    for field in Fields::of(attribute).flatten() {
-        match field.number {
-            1 => key = field.value.bytes(),
-            2 => value = field.value.bytes(),
-            _ => {}
-        }
-    }
-    (key, value)
+    member(attribute, VALUE)
+}
+
+#[cold]
+fn member(attribute: &[u8], number: u32) -> &[u8] {
+    let found = Fields::of(attribute).flatten().find(|field| field.number == number);
+    found.map_or(&[], |field| field.value.bytes())
 }

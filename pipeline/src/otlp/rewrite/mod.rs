@@ -28,6 +28,7 @@
 mod attributes;
 mod output;
 mod part;
+mod patches;
 mod place;
 pub mod value;
 mod walk;

@@ -105,19 +105,15 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             return false;
         }
         self.output.enter(group);
-        self.head.seal();
+        let patches = self.head.patches();
         match head {
             Some(place) => {
                 self.output.enter(place);
-                self.head.apply(&mut self.output, place.content_start());
+                patches.apply(0, usize::MAX, &mut self.output, place.content_start());
                 self.output.leave();
             }
-            None => {
-                let made = self.head.made();
-                if !made.is_empty() {
-                    self.output.insert(group.content_start(), HEAD, &made);
-                }
-            }
+            None if patches.is_empty() => {}
+            None => self.output.insert(group.content_start(), HEAD, &patches.made()),
         }
         let mut left = Left { kept: visit == Visit::Keep, dropped: false };
         if visit == Visit::Descend {
@@ -145,7 +141,6 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             return false;
         }
         self.output.enter(item);
-        self.outer.seal();
         if visit == Visit::Descend && self.signal == Signal::Traces {
             self.members(item, |walk, field| {
                 if field.number == EVENTS {
@@ -153,7 +148,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
                 }
             });
         } else {
-            self.outer.apply(&mut self.output, item.content_start());
+            self.outer.patches().apply(0, usize::MAX, &mut self.output, item.content_start());
         }
         self.output.leave();
         true
@@ -168,7 +163,6 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             return false;
         }
         self.output.enter(metric);
-        self.outer.seal();
         let mut left = Left { kept: visit == Visit::Keep, dropped: false };
         if visit == Visit::Descend {
             self.members(metric, |walk, field| {
@@ -177,7 +171,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
                 }
             });
         } else {
-            self.outer.apply(&mut self.output, metric.content_start());
+            self.outer.patches().apply(0, usize::MAX, &mut self.output, metric.content_start());
         }
         self.leave(left)
     }
@@ -208,8 +202,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
     fn inner_part(&mut self, place: Place<'a>, kept: bool) {
         if kept {
             self.output.enter(place);
-            self.inner.seal();
-            self.inner.apply(&mut self.output, place.content_start());
+            self.inner.patches().apply(0, usize::MAX, &mut self.output, place.content_start());
             self.output.leave();
         } else {
             self.output.replace(place.start, place.end, &[]);
@@ -222,12 +215,13 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
         let mut next = 0;
         for field in places(message.content, base) {
             let start = field.start - base;
-            next = self.outer.apply_from(next, start + 1, &mut self.output, base);
-            if !self.outer.replaces(start) {
+            let patches = self.outer.patches();
+            next = patches.apply(next, start + 1, &mut self.output, base);
+            if !patches.cover(start) {
                 visit(self, field);
             }
         }
-        self.outer.apply_from(next, usize::MAX, &mut self.output, base);
+        self.outer.patches().apply(next, usize::MAX, &mut self.output, base);
     }
 
     #[inline]
