@@ -2,3 +2,11 @@
 
 #[cfg(feature = "zipkin")]
 pub mod zipkin;
+
+use sluice_pipeline::component::Registry;
+
+/// Adds every receiver of this build.
+pub fn register(registry: &mut Registry) {
+    #[cfg(feature = "zipkin")]
+    registry.receiver::<zipkin::Zipkin>();
+}

@@ -1,0 +1,213 @@
+//! Answers requests: reads, translates, hands over, and says what came of it.
+//!
+//! As in the Collector any path is taken, success is 202 with an empty body, and what can never be accepted is 400.
+//! Unlike it, what may be accepted later is 503 with `Retry-After`: the Collector's 500 makes clients give up.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use sluice_pipeline::{
+    Batch, Chunk, Failure, Outlet, Reply, Signal,
+    component::{BuildError, ReceiverContext},
+    http::{
+        Refusal, ResponseBody, empty,
+        server::{Content, Handler, IncomingRequest},
+        text,
+    },
+    reply::Retry,
+    telemetry::ReceiverMetrics,
+};
+
+use super::translate::{Format, translate};
+
+/// What a path has that belongs to version 1 of Zipkin's API.
+const V1_PATH: &str = "api/v1/spans";
+/// How soon a client may send again, if no exporter says otherwise.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Answers the requests of a `zipkin` receiver.
+pub(super) struct Service {
+    traces: Outlet,
+    metrics: ReceiverMetrics,
+    parse_string_tags: bool,
+}
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+enum Rejection {
+    #[error("send spans with POST")]
+    Method,
+    #[error("Zipkin v1 is not in this build; send v2 spans, to /api/v2/spans")]
+    Version1,
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl Service {
+    pub(super) fn new(context: &ReceiverContext, parse_string_tags: bool) -> Result<Self, BuildError> {
+        let traces = context.outlets.get(Signal::Traces).cloned().ok_or_else(|| {
+            BuildError::Other("the receiver gives traces only; use it in a traces pipeline".to_owned())
+        })?;
+        let metrics = ReceiverMetrics::new(&context.component.id, "http");
+        Ok(Self { traces, metrics, parse_string_tags })
+    }
+
+    async fn receive(&self, request: &mut IncomingRequest) -> Result<(), Rejection> {
+        if request.head.method != Method::POST {
+            request.drain().await;
+            return Err(Rejection::Method);
+        }
+        if request.path().contains(V1_PATH) {
+            request.drain().await;
+            return Err(Rejection::Version1);
+        }
+        let content = request.content().await?;
+        let Some(chunk) = self.translate(&request.content_type(), content)? else { return Ok(()) };
+        self.hand_over(Batch::new(Signal::Traces, chunk, request.context(None))).await
+    }
+
+    /// The content as a chunk of OTLP, charged for what it holds; `None` if there are no spans in it.
+    fn translate(&self, content_type: &str, content: Content) -> Result<Option<Chunk>, Refusal> {
+        let Content { bytes, mut charge, .. } = content;
+        let Some(format) = format(content_type, &bytes) else { return Ok(None) };
+        let translated = translate(format, &bytes, self.parse_string_tags).map_err(|malformed| {
+            Refusal::Malformed(format!("this is no list of Zipkin v2 spans: {malformed}"))
+        })?;
+        let size = translated.traces.len() as u64;
+        charge.grow(size)?;
+        drop(bytes);
+        charge.shrink_to(size);
+        if translated.repaired > 0 {
+            self.metrics.repaired(translated.repaired);
+        }
+        let chunk = || Chunk::new(translated.traces.into(), translated.spans).with_charge(charge);
+        Ok((translated.spans > 0).then(chunk))
+    }
+
+    async fn hand_over(&self, batch: Batch) -> Result<(), Rejection> {
+        let spans = batch.items();
+        let origin = batch.chunks().first().map(Chunk::origin);
+        let mut waiting = Waiting { metrics: &self.metrics, answered: false };
+        let reply = self.traces.send(batch).await;
+        waiting.answered = true;
+        match origin.map_or(Reply::Delivered, |origin| reply.for_origin(origin)) {
+            Reply::Failed(failure) => {
+                self.metrics.refused(Signal::Traces, spans);
+                Err(failure.into())
+            }
+            // Zipkin has no partial success, and what was rejected for good must not come again.
+            Reply::Delivered | Reply::Rejected { .. } | Reply::Mixed(_) => {
+                self.metrics.accepted(Signal::Traces, spans);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Handler for Service {
+    fn handle(&self, mut request: IncomingRequest) -> BoxFuture<'_, Response<ResponseBody>> {
+        Box::pin(async move {
+            let Err(rejection) = self.receive(&mut request).await else {
+                let mut response = Response::new(empty());
+                *response.status_mut() = StatusCode::ACCEPTED;
+                return response;
+            };
+            if let Some(reason) = rejection.reason() {
+                self.metrics.refused_request(reason);
+            }
+            rejection.response()
+        })
+    }
+}
+
+impl Rejection {
+    /// The label of a request of which no span was seen.
+    fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Method => Some("method"),
+            Self::Version1 => Some("zipkin_v1"),
+            Self::Refused(refusal) => Some(refusal.reason()),
+            Self::Failed(_) => None,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Version1 => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Refused(refusal) => refusal.status(),
+            Self::Failed(failure) if failure.is_permanent() => StatusCode::BAD_REQUEST,
+            Self::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Method | Self::Version1 => None,
+            Self::Refused(refusal) => refusal.retry_after(),
+            Self::Failed(failure) => match failure.retry {
+                Retry::Permanent => None,
+                Retry::Backoff => Some(RETRY_AFTER),
+                Retry::After(delay) => Some(delay),
+            },
+        }
+    }
+
+    fn response(&self) -> Response<ResponseBody> {
+        let mut response = text(self.status(), self.to_string());
+        if let Self::Method = self {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        if let Some(delay) = self.retry_after() {
+            // Whole seconds, rounded up.
+            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}
+
+/// The format of a body; `None` if it is empty. A list in JSON is known by its first character, which no protobuf list
+/// begins with; otherwise the content type decides.
+fn format(content_type: &str, body: &[u8]) -> Option<Format> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    match (content_type, first) {
+        (_, Some(b'[')) => Some(Format::Json),
+        ("application/x-protobuf", _) if !body.is_empty() => Some(Format::Protobuf),
+        (_, Some(_)) => Some(Format::Json),
+        (_, None) => None,
+    }
+}
+
+/// Counts a client that left before its answer was ready; its spans go on.
+struct Waiting<'a> {
+    metrics: &'a ReceiverMetrics,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.metrics.answered_late();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_told_by_type_and_content() {
+        assert_eq!(format("application/json", b" []"), Some(Format::Json));
+        assert_eq!(format("", b"{}"), Some(Format::Json), "to be refused as no list");
+        assert_eq!(format("application/x-protobuf", b"\n\x00"), Some(Format::Protobuf));
+        assert_eq!(format("application/x-protobuf", b"\n\n"), Some(Format::Protobuf));
+        assert_eq!(format("application/x-protobuf", b"[]"), Some(Format::Json));
+        assert_eq!(format("application/json", b" \n"), None);
+        assert_eq!(format("application/x-protobuf", b""), None);
+    }
+}
