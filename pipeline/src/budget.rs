@@ -1,7 +1,7 @@
 //! The byte budget: one limit for all telemetry that the process holds.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -22,8 +22,23 @@ pub struct Budget {
 #[derive(Debug)]
 struct Shared {
     limit: AtomicU64,
+    limits: Mutex<Limits>,
     used: AtomicU64,
     queued: AtomicU64,
+}
+
+/// The limit without a limiter, and what the limiters ask for.
+#[derive(Debug)]
+struct Limits {
+    own: u64,
+    asked: Vec<u64>,
+}
+
+/// A limit that a `memory_limiter` asks for; it holds until this is dropped.
+#[derive(Debug)]
+pub struct Limit {
+    budget: Budget,
+    bytes: u64,
 }
 
 /// Bytes charged against the budget; dropping it gives them back.
@@ -60,14 +75,25 @@ impl Budget {
         Self {
             shared: Arc::new(Shared {
                 limit: AtomicU64::new(limit),
+                limits: Mutex::new(Limits { own: limit, asked: Vec::new() }),
                 used: AtomicU64::new(0),
                 queued: AtomicU64::new(0),
             }),
         }
     }
 
-    /// Changes the limit; what is held already stays held.
-    pub fn set_limit(&self, limit: u64) {
+    /// Asks for a limit of `bytes` instead of the budget's own. Of several the smallest holds. What is held already
+    /// stays held.
+    #[must_use]
+    pub fn limit_to(&self, bytes: u64) -> Limit {
+        self.change_limits(|limits| limits.asked.push(bytes));
+        Limit { budget: self.clone(), bytes }
+    }
+
+    fn change_limits(&self, change: impl FnOnce(&mut Limits)) {
+        let mut limits = self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut limits);
+        let limit = limits.asked.iter().min().copied().unwrap_or(limits.own);
         self.shared.limit.store(limit, Ordering::Relaxed);
     }
 
@@ -178,6 +204,16 @@ impl Charge {
     }
 }
 
+impl Drop for Limit {
+    fn drop(&mut self) {
+        self.budget.change_limits(|limits| {
+            if let Some(place) = limits.asked.iter().position(|bytes| *bytes == self.bytes) {
+                limits.asked.swap_remove(place);
+            }
+        });
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.budget.shared.used.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -229,6 +265,22 @@ mod tests {
         drop(charge);
         assert_eq!(budget.used(), 0);
         assert!(budget.charge(100).is_ok());
+    }
+
+    #[test]
+    fn the_smallest_limit_holds_while_it_is_asked_for() {
+        let budget = Budget::new(100);
+        let large = budget.limit_to(300);
+        assert_eq!(budget.limit(), 300, "a limiter may raise the limit");
+        let small = budget.limit_to(50);
+        assert_eq!(budget.limit(), 50);
+        let same = budget.limit_to(50);
+        drop(small);
+        assert_eq!(budget.limit(), 50);
+        drop(same);
+        assert_eq!(budget.limit(), 300);
+        drop(large);
+        assert_eq!(budget.limit(), 100);
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod backoff;
 mod direct;
 mod queue;
 mod queue_config;
-mod quiet;
 mod retry_config;
 
 use std::{
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     batch::Batch,
-    component::{BuildError, ComponentId, ExporterContext, InvalidId, QueueOwner, Storage},
+    component::{BuildError, ComponentId, ExporterContext, QueueOwner, Storage},
     consumer::Consumer,
     reply::Reply,
     telemetry::ExporterMetrics,
@@ -85,11 +84,9 @@ impl Exporter {
     }
 }
 
-fn storage_for(id: &str, context: &ExporterContext) -> Result<Arc<dyn Storage>, BuildError> {
+fn storage_for(id: &ComponentId, context: &ExporterContext) -> Result<Arc<dyn Storage>, BuildError> {
     const KEY: &str = "sending_queue.storage";
-    let id: ComponentId =
-        id.parse().map_err(|error: InvalidId| BuildError::setting(KEY, error.to_string()))?;
-    context.component.extension(KEY, &id)?.storage.clone().ok_or_else(|| {
+    context.component.extension(KEY, id)?.storage.clone().ok_or_else(|| {
         BuildError::setting(KEY, format!("extension \"{id}\" holds no queues; name a storage extension"))
     })
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, num::NonZeroUsize, time};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::Batch,
@@ -29,7 +29,7 @@ pub struct QueueConfig {
     /// Whether callers are answered only when their data was delivered.
     pub wait_for_result: bool,
     /// The extension that holds the queue on disk; in memory if absent.
-    pub storage: Option<String>,
+    pub storage: Option<ComponentId>,
     /// Joins and splits requests while they are queued; `{}` for the defaults.
     pub batch: Option<BatchConfig>,
 }
@@ -59,7 +59,7 @@ pub struct PartitionConfig {
 }
 
 /// A unit in which batches are measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sizer {
     /// Each batch counts one.
@@ -163,17 +163,12 @@ impl QueueConfig {
         if self.queue_size == 0 {
             wrong("queue_size", "must be positive; for no queue set enabled: false".to_owned());
         }
-        if let Some(storage) = &self.storage {
-            if let Err(error) = storage.parse::<ComponentId>() {
-                wrong("storage", format!("is not the id of an extension: {error}"));
-            }
-            if self.wait_for_result {
-                wrong(
-                    "wait_for_result",
-                    "cannot be combined with storage, which answers once data is on disk; remove one of them"
-                        .to_owned(),
-                );
-            }
+        if self.storage.is_some() && self.wait_for_result {
+            wrong(
+                "wait_for_result",
+                "cannot be combined with storage, which answers once data is on disk; remove one of them"
+                    .to_owned(),
+            );
         }
         if let Some(batch) = &self.batch {
             problems.extend(self.batch_problems(batch, &format!("{key}.batch")));
@@ -255,12 +250,10 @@ mod tests {
             num_consumers: 0,
             queue_size: 0,
             wait_for_result: true,
-            storage: Some("file_storage".to_owned()),
+            storage: Some(ComponentId::of_type("file_storage")),
             ..QueueConfig::default()
         };
         assert_eq!(keys(&config), ["q.num_consumers", "q.queue_size", "q.wait_for_result"]);
-        let storage = QueueConfig { storage: Some("1st".to_owned()), ..QueueConfig::default() };
-        assert_eq!(keys(&storage), ["q.storage"]);
     }
 
     #[test]

@@ -21,6 +21,20 @@ pub const PROCESSOR_INCOMING: &str = "otelcol_processor_incoming_items";
 pub const PROCESSOR_OUTGOING: &str = "otelcol_processor_outgoing_items";
 /// Items that a processor refused or dropped, by `processor`, `otel_signal` and `reason`.
 pub const PROCESSOR_DROPPED: &str = "sluice_processor_dropped_items";
+/// Sizes of the batches that the `batch` processor sent, in items, by `processor`.
+pub const BATCH_SEND_SIZE: &str = "otelcol_processor_batch_batch_send_size";
+/// Batches that left because they were full, by `processor`.
+pub const BATCH_SIZE_TRIGGER: &str = "otelcol_processor_batch_batch_size_trigger_send";
+/// Batches that left because they had waited long enough, by `processor`.
+pub const BATCH_TIMEOUT_TRIGGER: &str = "otelcol_processor_batch_timeout_trigger_send";
+/// Batches that left because their callers waited and nothing was under way, by `processor`.
+pub const BATCH_IDLE_TRIGGER: &str = "sluice_processor_batch_idle_trigger_send";
+/// Combinations of metadata values that are batched apart, by `processor`.
+pub const BATCH_CARDINALITY: &str = "otelcol_processor_batch_metadata_cardinality";
+/// Items that the `memory_limiter` let pass, by `processor`.
+pub const LIMITER_ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_";
+/// Items that the `memory_limiter` refused, by `processor`.
+pub const LIMITER_REFUSED: &str = "otelcol_processor_memory_limiter_refused_";
 /// Items that a destination took, by `exporter`.
 pub const EXPORTER_SENT: &str = "otelcol_exporter_sent_";
 /// Items that were given up, by `exporter` and `reason`.

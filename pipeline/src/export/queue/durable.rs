@@ -30,7 +30,7 @@ use crate::{
     batching::Ticket,
     component::{ComponentId, DurableQueue, QueueOwner, Storage},
     consumer::{Consumer, Demand, Permit},
-    export::{QueueConfig, attempts::Attempts, direct::shutting_down, quiet::Quiet},
+    export::{QueueConfig, attempts::Attempts, direct::shutting_down},
     reply::{Code, Failure, Reply},
 };
 
@@ -41,7 +41,6 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 pub(in crate::export) struct Durable {
     backlog: Arc<Backlog>,
     store: watch::Receiver<Option<Arc<dyn DurableQueue>>>,
-    refusals: Quiet,
     consumers: Consumers,
     reader: TaskTracker,
     _abort_reader: AbortOnDropHandle<()>,
@@ -75,15 +74,7 @@ impl Durable {
         let task = Reader { storage, owner, backlog: Arc::clone(&backlog), ahead };
         let abort = AbortOnDropHandle::new(reader.spawn(task.run(opened)));
         reader.close();
-        Self {
-            backlog,
-            store,
-            refusals: Quiet::default(),
-            consumers,
-            reader,
-            _abort_reader: abort,
-            _close: close,
-        }
+        Self { backlog, store, consumers, reader, _abort_reader: abort, _close: close }
     }
 
     /// The store, once it is open.
@@ -128,12 +119,10 @@ impl Consumer for Durable {
         Box::pin(async move {
             let Err(failure) = self.append(batch).await else { return Reply::Delivered };
             self.backlog.attempts.metrics.enqueue_failed(items);
-            if let Some(unreported) = self.refusals.speak() {
-                error!(
-                    exporter = %self.id(), error = %failure, rejected_items = items,
-                    earlier_refusals = unreported, "Exporting failed. Rejecting data."
-                );
-            }
+            error!(
+                exporter = %self.id(), error = %failure, rejected_items = items,
+                "Exporting failed. Rejecting data."
+            );
             failure.into()
         })
     }

@@ -21,7 +21,7 @@ use crate::{
     batching::Ticket,
     budget::Budget,
     consumer::{Consumer, Demand, Permit},
-    export::{QueueConfig, attempts::Attempts, direct::shutting_down, quiet::Quiet},
+    export::{QueueConfig, attempts::Attempts, direct::shutting_down},
     reply::{Code, Failure, Reply},
 };
 
@@ -33,7 +33,6 @@ pub(in crate::export) struct Memory {
     backlog: Arc<Backlog>,
     room: Room,
     blocks: bool,
-    refusals: Quiet,
     consumers: Consumers,
     _reporter: AbortOnDropHandle<()>,
     _close: DropGuard,
@@ -54,7 +53,6 @@ impl Memory {
             backlog,
             room,
             blocks: config.block_on_overflow,
-            refusals: Quiet::default(),
             consumers,
             _reporter: reporter,
             _close: close,
@@ -77,12 +75,10 @@ impl Memory {
         taken.map_err(|reason| {
             let failure = Failure::from(reason);
             self.backlog.attempts.metrics.enqueue_failed(demand.items);
-            if let Some(unreported) = self.refusals.speak() {
-                error!(
-                    exporter = %self.backlog.attempts.id, error = %failure, rejected_items = demand.items,
-                    earlier_refusals = unreported, "Exporting failed. Rejecting data."
-                );
-            }
+            error!(
+                exporter = %self.backlog.attempts.id, error = %failure, rejected_items = demand.items,
+                "Exporting failed. Rejecting data."
+            );
             failure
         })
     }

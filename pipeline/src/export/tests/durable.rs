@@ -108,7 +108,7 @@ fn with_storage(store: Option<&Arc<Store>>) -> ExporterContext {
 }
 
 fn config() -> QueueConfig {
-    QueueConfig { storage: Some("file_storage".to_owned()), ..QueueConfig::default() }
+    QueueConfig { storage: Some(ComponentId::of_type("file_storage")), ..QueueConfig::default() }
 }
 
 #[tokio::test(start_paused = true)]
