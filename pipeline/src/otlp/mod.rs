@@ -6,11 +6,13 @@ pub mod canonical;
 pub mod check;
 pub mod count;
 pub mod json;
+mod path;
 #[cfg(test)]
 mod reference;
 pub mod rewrite;
 mod rule;
 pub mod schema;
+pub mod split;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod view;

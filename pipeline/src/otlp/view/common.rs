@@ -8,6 +8,8 @@ pub type Attributes<'a> = Repeated<'a, KeyValue<'a>>;
 /// A key with its value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyValue<'a> {
+    /// The encoded message.
+    pub message: &'a [u8],
     /// The key, as text.
     pub key: &'a [u8],
     /// The value.
@@ -19,7 +21,7 @@ pub struct KeyValue<'a> {
 impl<'a> View<'a> for KeyValue<'a> {
     #[inline]
     fn of(message: &'a [u8]) -> Self {
-        let mut pair = Self::default();
+        let mut pair = Self { message, ..Self::default() };
         walk(message, |field, _| match field.number {
             1 => pair.key = field.value.bytes(),
             2 => pair.value = AnyValue::of(field.value.bytes()),
