@@ -1,0 +1,150 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it did what was asked; a running Sluice was told to stop and handed on everything it held
+  1  the configuration is wrong, or a component could not start
+  2  the command line is wrong
+  3  a second signal ended Sluice before it had handed on everything
+";
+
+/// A telemetry pipeline that puts what the kernel saw onto the spans of your traces.
+///
+/// Runs OpenTelemetry Collector configuration files. `sluice --config FILE` runs one; the commands below do more.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the pipelines of a configuration
+    #[command(
+        after_help = "Example:\n  sluice run --config configs/gateway.yaml\n\nSIGHUP reloads, SIGTERM and SIGINT drain and stop, a second one stops at once."
+    )]
+    Run(RunOptions),
+    /// Check a configuration without running it
+    #[command(
+        after_help = "Example:\n  sluice validate --config gateway.yaml && systemctl reload sluice\n\nPrints nothing and exits with 0 if it is fine; else every error with its place, and exits with 1."
+    )]
+    Validate(ConfigurationOptions),
+    /// List the components of this build
+    #[command(after_help = "Example:\n  sluice components --format yaml")]
+    Components(ComponentsOptions),
+    /// Print the merged and expanded configuration, secrets masked
+    #[command(
+        alias = "print-initial-config",
+        after_help = "Example:\n  sluice print-config --config base.yaml --config production.yaml --format json"
+    )]
+    PrintConfig(PrintConfigOptions),
+    /// Print the JSON Schema of configuration files, for editors
+    #[command(
+        after_help = "Example:\n  sluice schema > sluice.schema.json\n\nThen begin a file with: # yaml-language-server: $schema=sluice.schema.json"
+    )]
+    Schema,
+    /// Write a commented configuration to start from
+    #[command(after_help = "Example:\n  sluice init gateway.yaml")]
+    Init(InitOptions),
+    /// List the feature gates
+    #[command(after_help = "Example:\n  sluice featuregate service.profilesSupport")]
+    Featuregate(FeaturegateOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationOptions,
+    /// Reload when a configuration file changes, as SIGHUP does
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// How long stopping may take to hand on what is held, such as 25s
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    pub(crate) drain_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigurationOptions {
+    /// A configuration: a path, file:PATH, env:NAME or yaml:TEXT. Given several times, later ones are merged over earlier ones
+    #[arg(long = "config", value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Set a value after all files are merged, such as --set exporters.otlp.endpoint=localhost:4317
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Switch gates on or off, such as +one,-other
+    #[arg(long, value_name = "GATES", value_delimiter = ',', allow_hyphen_values = true)]
+    pub(crate) feature_gates: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ComponentsOptions {
+    /// How to print them; by default a table on a terminal, else the Collector's YAML
+    #[arg(long)]
+    pub(crate) format: Option<ComponentsFormat>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ComponentsFormat {
+    Table,
+    Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PrintConfigOptions {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationOptions,
+    /// How to print it
+    #[arg(long, default_value = "yaml")]
+    pub(crate) format: PrintFormat,
+    /// Whether secrets are shown; `unredacted` prints them
+    #[arg(long, default_value = "redacted")]
+    pub(crate) mode: PrintMode,
+    /// Whether to check the configuration first
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    pub(crate) validate: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrintFormat {
+    Yaml,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrintMode {
+    Redacted,
+    Unredacted,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitOptions {
+    /// The file to write; must not exist
+    #[arg(default_value = "sluice.yaml")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FeaturegateOptions {
+    /// Show only this gate
+    pub(crate) gate: Option<String>,
+}
+
+impl ConfigurationOptions {
+    /// Whether any configuration was named.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.sources.is_empty() || !self.sets.is_empty()
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<sluice_pipeline::config::types::Duration>()
+        .map(Into::into)
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,119 @@
+//! The configuration that commands work on: loaded, its structure and telemetry read, its graph planned.
+
+use std::path::PathBuf;
+
+use sluice_pipeline::{
+    Signal,
+    component::Registry,
+    config::{self, Document, Node, Problems, Severity, Source, System, telemetry::Telemetry},
+    graph::Plan,
+    telemetry::logs::LogSettings,
+};
+use tracing::warn;
+
+use crate::{
+    arguments::ConfigurationOptions,
+    gates::Gates,
+    output::{CommandError, complain},
+};
+
+/// A configuration whose structure is sound; its graph may still be wrong.
+pub(crate) struct Configuration {
+    tree: Node,
+    document: Document,
+    telemetry: Telemetry,
+    sources: Vec<Source>,
+    warnings: Problems,
+}
+
+impl Configuration {
+    /// Reads, merges and expands the sources.
+    pub(crate) fn load(options: &ConfigurationOptions) -> Result<Self, CommandError> {
+        let gates = Gates::parse(&options.feature_gates)?;
+        let sources = options
+            .sources
+            .iter()
+            .map(|source| source.parse::<Source>())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| CommandError::Other(error.to_string()))?;
+        let mut problems = Problems::default();
+        let tree = config::load(&sources, &options.sets, &System, &mut problems);
+        let document = tree.as_ref().and_then(|tree| Document::from_node(tree, &mut problems));
+        let telemetry =
+            document.as_ref().and_then(|document| Telemetry::from_node(&document.telemetry, &mut problems));
+        if let Some(document) = &document {
+            check_gates(document, gates, &mut problems);
+        }
+        match (tree, document, telemetry) {
+            (Some(tree), Some(document), Some(telemetry)) if !problems.has_errors() => {
+                Ok(Self { tree, document, telemetry, sources, warnings: problems })
+            }
+            // Errors of the graph are worth telling in the same run, but need a whole document.
+            _ => Err(CommandError::Configuration(problems.to_string())),
+        }
+    }
+
+    /// Plans its graph; every error of the graph and of its components at once.
+    pub(crate) fn plan<'r>(&mut self, registry: &'r Registry) -> Result<Plan<'r>, CommandError> {
+        let mut problems = std::mem::take(&mut self.warnings);
+        match Plan::of(&self.document, registry, &mut problems) {
+            Some(plan) => {
+                self.warnings = problems;
+                Ok(plan)
+            }
+            None => Err(CommandError::Configuration(problems.to_string())),
+        }
+    }
+
+    /// The merged and expanded tree.
+    pub(crate) fn tree(&self) -> &Node {
+        &self.tree
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    pub(crate) fn log_settings(&self) -> LogSettings {
+        self.telemetry.logs.settings()
+    }
+
+    /// The files that it was read from.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::File(path) => Some(path.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Prints what is odd about it but lets it run.
+    pub(crate) fn print_warnings(&self) {
+        if !self.warnings.is_empty() {
+            complain(&self.warnings.to_string());
+        }
+    }
+
+    /// Logs what is odd about it but lets it run.
+    pub(crate) fn log_warnings(&self) {
+        for diagnostic in self.warnings.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning) {
+            let notes = diagnostic.notes.join("; ");
+            warn!(at = %diagnostic.location, notes, "{}", diagnostic.message);
+        }
+    }
+}
+
+fn check_gates(document: &Document, gates: Gates, problems: &mut Problems) {
+    if gates.profiles {
+        return;
+    }
+    for pipeline in document.pipelines.iter().filter(|pipeline| pipeline.id.value.signal == Signal::Profiles)
+    {
+        problems.error(
+            &pipeline.id.location,
+            "pipelines of profiles are switched off; remove -service.profilesSupport from --feature-gates",
+        );
+    }
+}
