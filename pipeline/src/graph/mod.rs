@@ -7,6 +7,8 @@ mod mark;
 mod plan;
 mod service;
 mod status;
+#[cfg(test)]
+mod tests;
 mod wiring;
 
 pub use build::CannotBuild;
