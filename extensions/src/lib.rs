@@ -2,7 +2,7 @@
 
 use sluice_pipeline::component::Registry;
 
-/// Adds the extensions of this build.
+/// Adds every extension of this build.
 pub fn register(registry: &mut Registry) {
     let _ = registry;
 }

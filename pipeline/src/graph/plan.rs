@@ -141,7 +141,10 @@ impl<'d, 'r> Resolver<'d, 'r> {
                 if self.definitions.contains_key(&(kind, id)) {
                     problems.error(
                         &definition.id.location,
-                        format!("\"{id}\" is the id of a connector and of another {kind}; rename one of them (for example {id}/2)"),
+                        format!(
+                            "\"{id}\" is defined as a connector and under {}; rename one of them, such as {id}/2",
+                            kind.section()
+                        ),
                     );
                 }
             }

@@ -389,7 +389,7 @@ service:
         "test.yaml:2:38: error: unknown receiver type \"sorce\"",
         "did you mean \"source\"?",
         "test.yaml:4:21: error: unknown exporter type \"join\"",
-        "\"join\" is the id of a connector and of another exporter",
+        "\"join\" is defined as a connector and under exporters",
         "service.extensions references extension \"health_check\" which is not configured under extensions",
         "service.pipelines.traces references receiver \"suorce\" which is not configured under receivers",
         "service.pipelines.traces references processor \"pass\" multiple times",
