@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     instances::{
-        Built, BuiltExtension, ConnectorInstance, Identity, Instance, Instances, Mark, PipelineInstance,
+        Built, BuiltExtension, BuiltReceiver, ConnectorInstance, Identity, Instance, Instances, Mark,
+        PipelineInstance,
     },
     mark,
     plan::{Plan, Planned, PlannedConnector, PlannedPipeline},
@@ -19,7 +20,7 @@ use crate::{
     budget::Budget,
     component::{
         BuildError, Capabilities, ComponentContext, ComponentId, ConnectorContext, ExporterContext,
-        ExtensionContext, Kind, Outlets, Pair, PipelineId, ProcessorContext, Receiver, ReceiverContext,
+        ExtensionContext, Kind, Outlets, Pair, PipelineId, ProcessorContext, ReceiverContext,
     },
     config::Problems,
     consumer::{Consumer, FanOut},
@@ -37,6 +38,13 @@ pub struct CannotBuild {
     source: BuildError,
 }
 
+struct BuiltExtensions {
+    extensions: Vec<BuiltExtension>,
+    capabilities: Arc<HashMap<ComponentId, Capabilities>>,
+    /// Whether any of them is not the running one.
+    changed: bool,
+}
+
 /// Builds against the running instances without touching them.
 pub(super) struct Builder<'a> {
     pub(super) budget: Budget,
@@ -47,7 +55,7 @@ pub(super) struct Builder<'a> {
 impl Builder<'_> {
     /// Builds the plan. Nothing of the running graph changes until [`Built::take_over`].
     pub(super) fn build(&self, plan: &Plan<'_>) -> Result<Built, CannotBuild> {
-        let (extensions, capabilities, changed) = self.extensions(plan)?;
+        let BuiltExtensions { extensions, capabilities, changed } = self.extensions(plan)?;
         let mut built = Built {
             extensions,
             capabilities: Arc::clone(&capabilities),
@@ -82,10 +90,7 @@ impl Builder<'_> {
         Ok(built)
     }
 
-    fn extensions(
-        &self,
-        plan: &Plan<'_>,
-    ) -> Result<(Vec<BuiltExtension>, Arc<HashMap<ComponentId, Capabilities>>, bool), CannotBuild> {
+    fn extensions(&self, plan: &Plan<'_>) -> Result<BuiltExtensions, CannotBuild> {
         let mut capabilities = HashMap::new();
         let mut extensions = Vec::new();
         for planned in &plan.extensions {
@@ -113,7 +118,7 @@ impl Builder<'_> {
         }
         let changed = extensions.iter().any(|(_, fresh)| fresh.is_some())
             || extensions.len() != self.running.extensions.len();
-        Ok((extensions, Arc::new(capabilities), changed))
+        Ok(BuiltExtensions { extensions, capabilities: Arc::new(capabilities), changed })
     }
 
     fn context(
@@ -250,7 +255,7 @@ impl Scope<'_, '_> {
         planned: &Planned<'_>,
         feeds: &BTreeMap<Signal, Vec<PipelineId>>,
         built: &mut Built,
-    ) -> Result<(Identity, Option<Box<dyn Receiver>>, Outlets), CannotBuild> {
+    ) -> Result<BuiltReceiver, CannotBuild> {
         let signals: Vec<Signal> = feeds.keys().copied().collect();
         let mark = format!("{} {signals:?}", mark::of(&planned.body));
         let heads = built.heads(feeds);

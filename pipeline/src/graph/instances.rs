@@ -87,12 +87,15 @@ pub(super) struct Built {
     pub(super) exporters: BTreeMap<(ComponentId, Signal), Instance>,
     pub(super) connectors: BTreeMap<ComponentId, ConnectorInstance>,
     pub(super) pipelines: Vec<PipelineInstance>,
-    pub(super) receivers: Vec<(Identity, Option<Box<dyn Receiver>>, Outlets)>,
+    pub(super) receivers: Vec<BuiltReceiver>,
     pub(super) swaps: Vec<(Outlet, Arc<dyn Consumer>)>,
 }
 
 /// An extension to start, or `None` where the running one stays.
 pub(super) type BuiltExtension = (Identity, Option<Box<dyn Extension>>);
+
+/// A receiver to start, or `None` where the running one stays, with its outlets.
+pub(super) type BuiltReceiver = (Identity, Option<Box<dyn Receiver>>, Outlets);
 
 /// Id and mark of a component to be kept or replaced.
 pub(super) struct Identity {
