@@ -113,19 +113,34 @@ impl Node {
     /// The node below `path` (levels joined by `.`, list items by number), or the deepest one on the way to it.
     #[must_use]
     pub fn nearest(&self, path: &str) -> &Node {
+        self.nearest_place(path).0
+    }
+
+    /// As [`Node::nearest`], with the place to show for it: its key, where the value only begins on a later line.
+    #[must_use]
+    pub fn nearest_place(&self, path: &str) -> (&Node, &Location) {
         let mut node = self;
+        let mut place = &self.location;
         for level in path.split('.').filter(|level| !level.is_empty()) {
-            let below = match &node.value {
-                Value::Mapping(mapping) => mapping.get(level),
-                Value::Sequence(items) => level.parse::<usize>().ok().and_then(|index| items.get(index)),
-                _ => None,
-            };
-            match below {
-                Some(below) => node = below,
-                None => break,
+            match &node.value {
+                Value::Mapping(mapping) => {
+                    let Some(entry) = mapping.entry(level) else { break };
+                    node = &entry.value;
+                    let below = entry.location.line != node.location.line
+                        && Arc::ptr_eq(&entry.location.source, &node.location.source);
+                    place = if below { &entry.location } else { &node.location };
+                }
+                Value::Sequence(items) => {
+                    let Some(item) = level.parse::<usize>().ok().and_then(|index| items.get(index)) else {
+                        break;
+                    };
+                    node = item;
+                    place = &item.location;
+                }
+                _ => break,
             }
         }
-        node
+        (node, place)
     }
 
     /// What it is, for messages: `the number 12`, `a list`.

@@ -69,9 +69,9 @@ impl Problems {
 
     /// An error at the value of `key` (levels joined by `.`) below `node`, or at the deepest level that exists.
     pub fn at_key(&mut self, node: &Node, key: &str, message: impl Into<String>) {
-        let nearest = node.nearest(key);
+        let (nearest, place) = node.nearest_place(key);
         let notes = nearest.reference.as_ref().map(|reference| format!("the value comes from {reference}"));
-        self.error_with(&nearest.location, message, notes);
+        self.error_with(place, message, notes);
     }
 
     /// Adds a problem, unless the very same is known already.
