@@ -26,10 +26,10 @@ pub fn encode(signal: Signal, chunks: &[&[u8]], out: &mut Vec<u8>) {
             .map(|found| found.value);
         if field.repeated {
             array(field, out, |out, start| {
-                values.for_each(|value| element(field.kind, value, start, DEPTH, out))
+                values.for_each(|value| element(field.kind, value, start, DEPTH - 1, out))
             });
         } else if let Some(value) = values.next() {
-            member(field, value, DEPTH, out);
+            member(field, value, DEPTH - 1, out);
         }
     }
     out.push(b'}');

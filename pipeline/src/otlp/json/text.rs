@@ -93,7 +93,6 @@ pub(super) fn write_unsigned(out: &mut Vec<u8>, mut number: u64) {
     let mut start = digits.len();
     loop {
         start -= 1;
-        #[expect(clippy::cast_possible_truncation, reason = "below ten")]
         let digit = (number % 10) as u8;
         digits[start] = b'0' + digit;
         number /= 10;

@@ -14,7 +14,8 @@ const VALUE: u32 = 2;
 /// The attributes of a [`Part`](super::Part) in their order, as the edits so far left them.
 ///
 /// Keys are bytes of UTF-8, values encoded `AnyValue`s ([`super::value`] makes them, the views read them). A message
-/// may hold a key more than once: reading takes the first, update and delete act on all.
+/// may hold a key more than once: reading takes the first, update and delete act on all. In profiles a key may be an
+/// index into the dictionary; such a key is seen as empty.
 #[derive(Debug, Default)]
 pub struct Attributes<'a> {
     entries: Vec<Entry<'a>>,
@@ -199,14 +200,14 @@ impl<'a> Attributes<'a> {
         self.entries.clear();
         self.arena.clear();
         (self.is_edited, self.is_extended, self.end) = (false, false, None);
-        let tag = u8::try_from(number << 3 | 2).unwrap_or(0);
+        let tag = u8::try_from(number << 3 | 2).ok().filter(|tag| *tag < 0x80);
         let mut rest = message;
         while !rest.is_empty() {
             let start = message.len() - rest.len();
             let content = match *rest {
                 // A short attribute, as nearly all are.
                 [first, length @ 0..0x80, ref tail @ ..]
-                    if first == tag && tail.len() >= usize::from(length) =>
+                    if Some(first) == tag && tail.len() >= usize::from(length) =>
                 {
                     let (content, tail) = tail.split_at(usize::from(length));
                     rest = tail;

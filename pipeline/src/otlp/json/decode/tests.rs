@@ -384,10 +384,11 @@ fn nesting_is_bounded() {
         let start = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":"#.to_owned();
         start + &r#"{"arrayValue":{"values":["#.repeat(levels) + &"]}}".repeat(levels) + "}]}]}]}"
     };
-    // The batch, two groups, the record and its body are five; each level adds the array and the value in it.
-    let deepest = nested(29).replace("[]", "[{}]");
-    let bytes = decode(Signal::Logs, deepest.as_bytes()).unwrap();
-    check(Signal::Logs, bytes.into()).unwrap();
-    assert_eq!(decode(Signal::Logs, nested(31).as_bytes()).unwrap_err().problem, Problem::Depth);
-    assert_eq!(decode(Signal::Logs, nested(100_000).as_bytes()).unwrap_err().problem, Problem::Depth);
+    // The batch, two groups, the record and its body are five; a level adds its array and the value in that.
+    let decoded = |json: String| decode(Signal::Logs, json.as_bytes());
+    let deepest = decoded(nested(30)).unwrap();
+    assert_eq!(check(Signal::Logs, deepest.clone().into()).unwrap().bytes, deepest);
+    assert_eq!(decoded(encoded(Signal::Logs, &deepest).to_string()).unwrap(), deepest);
+    assert_eq!(decoded(nested(30).replace("[]", "[{}]")).unwrap_err().problem, Problem::Depth);
+    assert_eq!(decoded(nested(100_000)).unwrap_err().problem, Problem::Depth);
 }
