@@ -41,7 +41,7 @@ fn console(line: &Line<'_>) -> String {
         text.push_str(line.caller);
         text.push('\t');
     }
-    text.push_str(&one_line(line.message));
+    text.push_str(&contained(line.message));
     if !line.fields.values().is_empty() {
         text.push('\t');
         text.push_str(&Value::Object(line.fields.values().clone()).to_string());
@@ -66,9 +66,10 @@ fn json(line: &Line<'_>) -> String {
     text
 }
 
-/// What a peer says may end up in a message; it must not look like lines of ours.
-fn one_line(message: &str) -> String {
-    message.replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t")
+/// What a peer says may end up in a message; it must not look like lines of ours. Lines of a longer message go on
+/// after a tab.
+fn contained(message: &str) -> String {
+    message.replace('\r', "\\r").replace('\t', "\\t").replace('\n', "\n\t")
 }
 
 const fn level(level: Level) -> &'static str {
@@ -115,9 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_stays_on_its_line() {
-        let line = sample(LogEncoding::Console, "a peer said:\nfake\tline");
-        assert_eq!(line.matches('\n').count(), 1);
-        assert!(line.contains("a peer said:\\nfake\\tline"), "{line}");
+    fn a_message_cannot_fake_a_line() {
+        let line = sample(LogEncoding::Console, "a peer said:\n1970-01-01T00:00:00.000Z\tinfo\tfake");
+        assert!(line.contains("a peer said:\n\t1970-01-01T00:00:00.000Z\\tinfo\\tfake"), "{line}");
     }
 }
