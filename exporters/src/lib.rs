@@ -15,4 +15,6 @@ pub fn register(registry: &mut Registry) {
     registry.exporter::<debug::Debug>();
     #[cfg(feature = "file")]
     registry.exporter::<file::File>();
+    #[cfg(feature = "zipkin")]
+    registry.exporter::<zipkin::Zipkin>();
 }

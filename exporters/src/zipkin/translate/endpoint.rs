@@ -55,7 +55,7 @@ fn name_by_rank<'a>(endpoint: &mut Endpoint<'a>, tags: &Tags<'a>) {
         Err(_) => endpoint.service_name = value.clone(),
     }
     if endpoint.port == 0
-        && let Some(port) = port.and_then(|port| tags.get(port)).and_then(read_port)
+        && let Some(port) = port.and_then(|port| tags.get(port)).and_then(|port| read_port(port))
     {
         endpoint.port = port;
     }
@@ -70,9 +70,9 @@ fn take_address(endpoint: &mut Endpoint<'_>, tags: &mut Tags<'_>, names: &tag::E
         Some(IpAddr::V6(address)) => endpoint.ipv6 = Some(address),
         None => {}
     }
-    endpoint.port = tags.take(names.port, read_port).unwrap_or(0);
+    endpoint.port = tags.take(names.port, |port| read_port(port)).unwrap_or(0);
 }
 
-fn read_port(text: &Cow<'_, str>) -> Option<u16> {
+fn read_port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port != 0)
 }

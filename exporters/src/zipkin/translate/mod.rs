@@ -7,6 +7,8 @@ mod endpoint;
 mod span;
 mod tags;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use sluice_pipeline::otlp::view::{Repeated, ResourceGroup, Scope, ScopeGroup, Span, View, resource_groups};
 use sluice_protocols::zipkin::{self, SpanListJson, write_span_protobuf};
 
@@ -17,11 +19,14 @@ use self::span::{Resource, zipkin_span};
 const REQUEST_SIZE: usize = 8 << 20;
 
 /// How requests are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// A JSON list of spans.
+    #[default]
     Json,
     /// A protobuf `ListOfSpans`.
+    #[serde(rename = "proto")]
     Protobuf,
 }
 

@@ -200,6 +200,6 @@ fn duration(span: &Span<'_>) -> u64 {
     }
 }
 
-fn borrow<'r>(text: &'r Cow<'_, str>) -> Cow<'r, str> {
+fn borrow(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
