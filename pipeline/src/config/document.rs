@@ -145,10 +145,10 @@ impl Reader<'_> {
         if let Some(extensions) = service.get("extensions") {
             document.extensions = self.ids(extensions, "service.extensions");
         }
-        if let Some(telemetry) = service.get("telemetry").filter(|telemetry| !telemetry.is_null()) {
-            if self.map(telemetry, "service.telemetry").is_some() {
-                document.telemetry = telemetry.clone();
-            }
+        if let Some(telemetry) = service.get("telemetry").filter(|telemetry| !telemetry.is_null())
+            && self.map(telemetry, "service.telemetry").is_some()
+        {
+            document.telemetry = telemetry.clone();
         }
         let pipelines = service.get("pipelines");
         let mut known = HashMap::new();

@@ -3,6 +3,8 @@
 //! They are YAML 1.2's core schema with remnants of 1.1 in numbers: a leading zero is octal, underscores separate
 //! digits. `yes`, `no`, `on` and `off` are strings. What looks like a time is a string, too.
 
+use saphyr_parser::Tag;
+
 use super::node::Value;
 
 /// The value of an unquoted scalar.
@@ -15,6 +17,23 @@ pub(super) fn resolve(text: &str) -> Value {
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Value::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => Value::Float(f64::NEG_INFINITY),
         _ => number(text).unwrap_or_else(|| Value::String(text.into())),
+    }
+}
+
+/// The value of a scalar with a tag such as `!!str`; `None` if they do not go together.
+pub(super) fn tagged(tag: &Tag, text: &str) -> Option<Value> {
+    if !tag.is_yaml_core_schema() {
+        return (tag.handle.is_empty() && tag.suffix == "!").then(|| Value::String(text.into()));
+    }
+    let resolved = resolve(text);
+    match (tag.suffix.as_str(), resolved) {
+        ("str", _) => Some(Value::String(text.into())),
+        ("float", Value::Integer(number)) => Some(Value::Float(number as f64)),
+        ("int", value @ (Value::Integer(_) | Value::Unsigned(_)))
+        | ("float", value @ Value::Float(_))
+        | ("bool", value @ Value::Bool(_))
+        | ("null", value @ Value::Null) => Some(value),
+        _ => None,
     }
 }
 

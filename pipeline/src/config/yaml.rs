@@ -337,7 +337,7 @@ fn scalar_node(
         None if quoted => Value::String(text.into()),
         None => scalar::resolve(text),
         Some(tag) => {
-            let Some(value) = tagged(tag, text) else {
+            let Some(value) = scalar::tagged(tag, text) else {
                 return Err(Refusal::new(location, format!("the tag {tag} does not fit; remove it")));
             };
             value
@@ -348,22 +348,6 @@ fn scalar_node(
         _ => Some(Arc::from(text)),
     };
     Ok(Node { quoted, original, ..Node::new(location, value) })
-}
-
-fn tagged(tag: &Tag, text: &str) -> Option<Value> {
-    if !tag.is_yaml_core_schema() {
-        return (tag.handle.is_empty() && tag.suffix == "!").then(|| Value::String(text.into()));
-    }
-    let resolved = scalar::resolve(text);
-    match (tag.suffix.as_str(), resolved) {
-        ("str", _) => Some(Value::String(text.into())),
-        ("float", Value::Integer(number)) => Some(Value::Float(number as f64)),
-        ("int", value @ (Value::Integer(_) | Value::Unsigned(_)))
-        | ("float", value @ Value::Float(_))
-        | ("bool", value @ Value::Bool(_))
-        | ("null", value @ Value::Null) => Some(value),
-        _ => None,
-    }
 }
 
 fn key_of(node: Node) -> Result<(Arc<str>, Location), Refusal> {
