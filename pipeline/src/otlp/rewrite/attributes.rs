@@ -235,8 +235,9 @@ impl<'a> Attributes<'a> {
             for entry in &self.entries {
                 match entry.state {
                     State::Deleted if entry.end > 0 => patches.replace(entry.start, entry.end, |_| ()),
-                    State::Changed(..) => patches.replace(entry.start, entry.end, |writer| {
-                        with_value(writer, number, entry.content, entry.value(&self.arena));
+                    State::Changed(from, to) => patches.replace(entry.start, entry.end, |writer| {
+                        let value = self.arena.get(from..to).unwrap_or_default();
+                        writer.message(number, |writer| with_value(writer, entry.content, value));
                     }),
                     State::Deleted | State::Untouched | State::Added(..) => {}
                 }
@@ -263,14 +264,16 @@ fn added(arena: &mut Vec<u8>, key: &[u8], value: &[u8]) -> State {
     State::Added(start, arena.len())
 }
 
-/// Writes an attribute with another value; whatever else it holds stays.
-fn with_value(writer: &mut Writer<'_>, number: u32, attribute: &[u8], value: &[u8]) {
-    writer.message(number, |writer| {
+/// Writes the content of an attribute with another value; whatever else it holds stays.
+fn with_value(writer: &mut Writer<'_>, attribute: &[u8], value: &[u8]) {
+    if let Some((key, _)) = plain(attribute) {
+        writer.bytes(KEY, key);
+    } else {
         for field in Fields::of(attribute).flatten().filter(|field| field.number != VALUE) {
             writer.raw(field.raw);
         }
-        writer.bytes(VALUE, value);
-    });
+    }
+    writer.bytes(VALUE, value);
 }
 
 #[inline]
@@ -285,14 +288,19 @@ fn key_of(attribute: &[u8]) -> &[u8] {
 
 #[inline]
 fn value_of(attribute: &[u8]) -> &[u8] {
-    if let [0x0a, key_length @ 0..0x80, rest @ ..] = attribute
-        && let Some((_, [0x12, value_length @ 0..0x80, value @ ..])) =
-            rest.split_at_checked(usize::from(*key_length))
-        && value.len() == usize::from(*value_length)
-    {
-        return value;
-    }
-    member(attribute, VALUE)
+    plain(attribute).map_or_else(|| member(attribute, VALUE), |(_, value)| value)
+}
+
+/// Key and value of what nearly all are: a short key, a short value, nothing else.
+#[inline]
+fn plain(attribute: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, key_length @ 0..0x80, rest @ ..] = attribute else { return None };
+    let (key, [0x12, value_length @ 0..0x80, value @ ..]) =
+        rest.split_at_checked(usize::from(*key_length))?
+    else {
+        return None;
+    };
+    (value.len() == usize::from(*value_length)).then_some((key, value))
 }
 
 #[cold]

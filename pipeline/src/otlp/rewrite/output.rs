@@ -79,6 +79,24 @@ impl<'a> Output<'a> {
         Writer::new(&mut self.out).bytes(number, content);
     }
 
+    /// Starts a nested message whose content will have this length, in the place of one of the source. What the
+    /// content keeps of that is copied by [`Output::replace`] and, up to its end, by [`Output::copy_to`].
+    #[inline]
+    pub(super) fn begin(&mut self, place: Place<'_>, length: usize) {
+        self.open();
+        self.copy_to(place.start);
+        varint(&mut self.out, u64::from(place.number) << 3 | 2);
+        varint(&mut self.out, length as u64);
+        self.done = place.content_start();
+    }
+
+    /// Copies the source up to `end`, but for what is done.
+    #[inline]
+    pub(super) fn copy_to(&mut self, end: usize) {
+        self.out.extend_from_slice(self.source.get(self.done..end).unwrap_or_default());
+        self.done = self.done.max(end);
+    }
+
     /// The copy, unless nothing was changed.
     pub(super) fn finish(mut self) -> Option<Vec<u8>> {
         if !self.changed {
@@ -113,12 +131,6 @@ impl<'a> Output<'a> {
                 frame.opened = Some(opened);
             }
         }
-    }
-
-    #[inline]
-    fn copy_to(&mut self, end: usize) {
-        self.out.extend_from_slice(self.source.get(self.done..end).unwrap_or_default());
-        self.done = self.done.max(end);
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! Changes to one message, recorded until they can be written in its order.
 
-use super::output::Output;
+use super::{output::Output, place::Place};
 use crate::otlp::write::Writer;
 
 /// Bytes of a message to replace by others.
@@ -68,12 +68,28 @@ impl Patches {
         }
     }
 
-    /// Brings them into the order of the message.
+    /// Brings them into the order of the message. Of two that overlap the first stays.
     #[inline]
     pub(super) fn sort(&mut self) {
-        if !self.list.is_sorted_by_key(|patch| patch.start) {
-            self.list.sort_by_key(|patch| patch.start);
+        if let [] | [_] = *self.list {
+            return;
         }
+        // What is inserted before a field that is replaced comes first.
+        self.list.sort_by_key(|patch| (patch.start, patch.end));
+        self.list.dedup_by(|next, before| next.start < before.end);
+    }
+
+    /// Writes the message at `place` with all of them, if there are any.
+    #[inline]
+    pub(super) fn write(&self, output: &mut Output<'_>, place: Place<'_>) {
+        if self.list.is_empty() {
+            return;
+        }
+        let removed: usize = self.list.iter().map(|patch| patch.end - patch.start).sum();
+        let added: usize = self.list.iter().map(|patch| patch.with.1 - patch.with.0).sum();
+        output.begin(place, place.content.len() + added - removed);
+        self.apply(0, usize::MAX, output, place.content_start());
+        output.copy_to(place.end);
     }
 
     /// Writes those from the one with the index `first` on that start before `limit`, for a message whose content

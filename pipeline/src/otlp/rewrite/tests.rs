@@ -149,6 +149,7 @@ impl Plan {
     }
 
     fn span(&self, span: &mut Span) -> bool {
+        span.dropped_attributes_count = if span.attributes.len().is_multiple_of(2) { 77 } else { 0 };
         let visit = self.structs(&self.item, &mut span.attributes);
         if visit == Visit::Descend {
             span.events
@@ -214,6 +215,11 @@ impl Editor for Plan {
     }
 
     fn item(&mut self, item: &mut Part<'_>) -> Visit {
+        if item.message().name == "Span" {
+            // The field that follows the attributes.
+            let is_even = item.attributes().unwrap().iter().count().is_multiple_of(2);
+            item.set(10, |span| (0..i32::from(is_even)).for_each(|_| span.varint(10, 77)));
+        }
         self.part(&self.item, item)
     }
 

@@ -107,11 +107,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
         self.output.enter(group);
         let patches = self.head.patches();
         match head {
-            Some(place) => {
-                self.output.enter(place);
-                patches.apply(0, usize::MAX, &mut self.output, place.content_start());
-                self.output.leave();
-            }
+            Some(place) => patches.write(&mut self.output, place),
             None if patches.is_empty() => {}
             None => self.output.insert(group.content_start(), HEAD, &patches.made()),
         }
@@ -140,17 +136,17 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             self.output.replace(item.start, item.end, &[]);
             return false;
         }
-        self.output.enter(item);
         if visit == Visit::Descend && self.signal == Signal::Traces {
+            self.output.enter(item);
             self.members(item, |walk, field| {
                 if field.number == EVENTS {
                     walk.event(field);
                 }
             });
+            self.output.leave();
         } else {
-            self.outer.patches().apply(0, usize::MAX, &mut self.output, item.content_start());
+            self.outer.patches().write(&mut self.output, item);
         }
-        self.output.leave();
         true
     }
 
@@ -162,17 +158,17 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             self.output.replace(metric.start, metric.end, &[]);
             return false;
         }
-        self.output.enter(metric);
-        let mut left = Left { kept: visit == Visit::Keep, dropped: false };
-        if visit == Visit::Descend {
-            self.members(metric, |walk, field| {
-                if let Some(point) = data_point_type(field.number) {
-                    left.count(walk.data(point, field));
-                }
-            });
-        } else {
-            self.outer.patches().apply(0, usize::MAX, &mut self.output, metric.content_start());
+        if visit == Visit::Keep {
+            self.outer.patches().write(&mut self.output, metric);
+            return true;
         }
+        self.output.enter(metric);
+        let mut left = Left::default();
+        self.members(metric, |walk, field| {
+            if let Some(point) = data_point_type(field.number) {
+                left.count(walk.data(point, field));
+            }
+        });
         self.leave(left)
     }
 
@@ -201,9 +197,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
     #[inline]
     fn inner_part(&mut self, place: Place<'a>, kept: bool) {
         if kept {
-            self.output.enter(place);
-            self.inner.patches().apply(0, usize::MAX, &mut self.output, place.content_start());
-            self.output.leave();
+            self.inner.patches().write(&mut self.output, place);
         } else {
             self.output.replace(place.start, place.end, &[]);
         }
