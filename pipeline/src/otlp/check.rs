@@ -218,7 +218,8 @@ fn is_plain_attribute(pair: &[u8]) -> bool {
         && is_short_ascii(key)
         && match value {
             [0x0a, length @ 0..0x80, text @ ..] => usize::from(*length) == text.len() && is_short_ascii(text),
-            [0x10 | 0x18, 0..0x80] | [0x18, 0x80..=0xff, 0..0x80] => true,
+            [0x10, 0..0x80] => true,
+            [0x18, high @ .., 0..0x80] => high.len() < 9 && high.iter().all(|byte| *byte >= 0x80),
             [0x21, double @ ..] => double.len() == 8,
             _ => false,
         }

@@ -165,24 +165,47 @@ impl<'a> Cut<'a> {
 
     /// Whether the current part has room for a field of this size, with these items, at the current place.
     fn fits(&self, size: usize, items: usize) -> bool {
-        let size = self.frames.iter().rev().fold(size, |inner, frame| {
-            frame.encoded_length(inner + if frame.is_open { frame.length } else { frame.opening_length() })
-        });
+        let size = match self.parts.limit {
+            Limit::Items(_) => 0,
+            Limit::Bytes(_) => self.frames.iter().rev().fold(size, |inner, frame| {
+                let before = if frame.is_open { frame.length } else { frame.opening_length() };
+                frame.encoded_length(before + inner)
+            }),
+        };
         self.parts.admits(self.items + items, size)
     }
 
     fn place(&mut self, field: &[u8], items: usize) {
-        for frame in self.frames.iter_mut().filter(|frame| !frame.is_open) {
-            if frame.was_opened {
-                self.parts.repeatable = self.parts.repeatable.saturating_sub(frame.header.len());
-            }
-            frame.open(&mut self.output);
+        if self.frames.last().is_some_and(|innermost| !innermost.is_open) {
+            self.open_frames();
         }
         if let Some(innermost) = self.frames.last_mut() {
             innermost.length += field.len();
         }
         self.output.extend_from_slice(field);
         self.items += items;
+    }
+
+    fn open_frames(&mut self) {
+        if self.output.is_empty() {
+            self.output.reserve(self.expected_length());
+        }
+        for frame in self.frames.iter_mut().filter(|frame| !frame.is_open) {
+            if frame.was_opened {
+                self.parts.repeatable = self.parts.repeatable.saturating_sub(frame.header.len());
+            }
+            frame.open(&mut self.output);
+        }
+    }
+
+    /// About as many bytes as this chunk will have in the current part, so that the output need not grow.
+    fn expected_length(&self) -> usize {
+        let whole = self.chunk.bytes().len();
+        let most = match self.parts.limit {
+            Limit::Items(most) => (whole / self.chunk.items().max(1)).saturating_mul(most.saturating_add(1)),
+            Limit::Bytes(most) => most,
+        };
+        most.min(whole)
     }
 
     /// The innermost message has no more content.
