@@ -1,0 +1,8 @@
+//! Which spans, log records and metrics a processor acts on: `include` and `exclude`.
+
+mod config;
+mod matcher;
+mod pattern;
+
+pub use config::{AttributeMatch, LibraryMatch, MatchConfig, MatchType, RegexpConfig, SeverityMatch};
+pub(crate) use matcher::Matcher;

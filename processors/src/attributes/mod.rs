@@ -1,0 +1,74 @@
+//! The `attributes` processor: edits the attributes of spans, log records and data points.
+
+pub mod action;
+mod config;
+mod editor;
+pub mod filter;
+pub mod literal;
+pub(crate) mod processor;
+
+use std::sync::Arc;
+
+use action::{Edits, Operation};
+pub use config::AttributesConfig;
+use editor::{Filter, ItemEditor};
+use filter::{MatchConfig, Matcher};
+use processor::{Rewriter, Rewriting};
+use sluice_pipeline::{
+    Batch, Consumer, Signal,
+    component::{BuildError, Declaration, ProcessorContext, ProcessorFactory},
+    otlp::rewrite,
+    same_signals,
+};
+
+/// The `attributes` processor.
+pub struct Attributes;
+
+impl ProcessorFactory for Attributes {
+    type Config = AttributesConfig;
+    const DECLARATION: Declaration = Declaration {
+        name: "attributes",
+        aliases: &[],
+        summary: "Inserts, changes, deletes, hashes, extracts and converts attributes.",
+        signals: same_signals!(Beta: Traces, Metrics, Logs),
+        absorbs: false,
+    };
+
+    fn build(
+        config: AttributesConfig,
+        context: ProcessorContext,
+        next: Arc<dyn Consumer>,
+    ) -> Result<Arc<dyn Consumer>, BuildError> {
+        let signal = context.pipeline.signal;
+        let filter = Filter {
+            include: matcher("include", config.include.as_ref(), signal)?,
+            exclude: matcher("exclude", config.exclude.as_ref(), signal)?,
+        };
+        let items = Items { operations: action::compile(&config.actions), filter };
+        Ok(Rewriting::before(next, items, &context))
+    }
+}
+
+fn matcher(key: &str, config: Option<&MatchConfig>, signal: Signal) -> Result<Option<Matcher>, BuildError> {
+    let Some(config) = config else { return Ok(None) };
+    match config.problem_with(signal) {
+        Some(problem) => Err(BuildError::setting(key, problem)),
+        None => Ok(Matcher::of(config)),
+    }
+}
+
+struct Items {
+    operations: Vec<Operation>,
+    filter: Filter,
+}
+
+impl Rewriter for Items {
+    fn rewrite(&self, batch: Batch) -> Batch {
+        let edits = Edits::new(&self.operations, batch.context());
+        let mut editor = ItemEditor::new(batch.signal(), &self.filter, edits);
+        rewrite::batch(batch, &mut editor)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
