@@ -5,7 +5,7 @@ use std::time;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
-    component::{ComponentConfig, Problem},
+    component::{ComponentConfig, NotBuilt, Problem},
     config::types::Duration,
 };
 
@@ -26,7 +26,7 @@ pub struct FileConfig {
     /// How a batch is encoded.
     pub format: Format,
     /// An encoding extension. Not in this build.
-    pub encoding: Option<String>,
+    pub encoding: NotBuilt,
     /// How each batch is compressed.
     pub compression: Compression,
     /// How often what was written is synced to the disk. Each batch is handed to the operating system before it is
@@ -96,7 +96,7 @@ impl Default for FileConfig {
             append: false,
             rotation: None,
             format: Format::default(),
-            encoding: None,
+            encoding: NotBuilt::default(),
             compression: Compression::default(),
             flush_interval: DEFAULT_FLUSH_INTERVAL,
             group_by: None,
@@ -183,12 +183,7 @@ impl ComponentConfig for FileConfig {
         if self.append && self.rotation.is_some() {
             problems.push(Problem::at("append", "append does not work together with rotation; remove one"));
         }
-        if self.encoding.is_some() {
-            problems.push(Problem::at(
-                "encoding",
-                "encoding extensions are not in this build; remove the key and choose format: json or proto",
-            ));
-        }
+        self.encoding.report("encoding", "remove it and choose format: json or proto", &mut problems);
         if self.create_directory && self.directory_mode().is_none() {
             problems.push(Problem::at(
                 "directory_permissions",
