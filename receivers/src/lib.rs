@@ -1,5 +1,7 @@
 //! The receivers, a folder each.
 
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(feature = "zipkin")]
 pub mod zipkin;
 
@@ -7,6 +9,8 @@ use sluice_pipeline::component::Registry;
 
 /// Adds every receiver of this build.
 pub fn register(registry: &mut Registry) {
+    #[cfg(feature = "otlp")]
+    registry.receiver::<otlp::Otlp>();
     #[cfg(feature = "zipkin")]
     registry.receiver::<zipkin::Zipkin>();
 }

@@ -165,6 +165,7 @@ impl Guarded {
             Some(authenticator) => match authenticator.authenticate(&head.headers).await {
                 Ok(auth) => auth,
                 Err(refusal) => {
+                    self.handler.refused("unauthenticated");
                     let mut refused =
                         IncomingRequest::new(head, body, peer, Vec::new(), Arc::clone(&self.door.admission));
                     refused.drain().await;
@@ -176,7 +177,10 @@ impl Guarded {
         let request = IncomingRequest::new(head, body, peer, auth, Arc::clone(&self.door.admission));
         let handling = self.handler.handle(request);
         match self.door.time_limit {
-            Some(limit) => timeout(limit, handling).await.unwrap_or_else(|_| too_late()),
+            Some(limit) => timeout(limit, handling).await.unwrap_or_else(|_| {
+                self.handler.refused("write_timeout");
+                too_late()
+            }),
             None => handling.await,
         }
     }

@@ -33,6 +33,10 @@ use super::ResponseBody;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. Called concurrently; dropped when the client leaves.
     fn handle(&self, request: IncomingRequest) -> BoxFuture<'_, Response<ResponseBody>>;
+
+    /// A request was refused before it came here; `reason` is [`super::Refusal::reason`], or `write_timeout` for an
+    /// answer that took too long.
+    fn refused(&self, _reason: &'static str) {}
 }
 
 /// Answers the requests of a [`Server`] as they come from the wire.
