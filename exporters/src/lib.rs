@@ -4,8 +4,15 @@
 pub mod debug;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+#[cfg(feature = "otlphttp")]
+pub mod otlphttp;
 #[cfg(feature = "zipkin")]
 pub mod zipkin;
+
+#[cfg(all(test, any(feature = "otlp", feature = "otlphttp")))]
+mod loopback;
 
 use sluice_pipeline::component::Registry;
 
@@ -17,4 +24,8 @@ pub fn register(registry: &mut Registry) {
     registry.exporter::<file::File>();
     #[cfg(feature = "zipkin")]
     registry.exporter::<zipkin::Zipkin>();
+    #[cfg(feature = "otlp")]
+    registry.exporter::<otlp::Otlp>();
+    #[cfg(feature = "otlphttp")]
+    registry.exporter::<otlphttp::OtlpHttp>();
 }

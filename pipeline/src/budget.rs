@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn queues_leave_the_door_its_share() {
         let budget = Budget::new(1000);
-        let one = budget.hold(500, 1).unwrap();
+        let one = budget.hold(499, 1).unwrap();
         assert!(budget.hold(300, 1).is_err(), "all queues together may hold 750");
         assert!(budget.hold(1, 500).is_err(), "one queue may hold 500");
         let _two = budget.hold(250, 1).unwrap();

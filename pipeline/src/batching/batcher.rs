@@ -16,8 +16,8 @@ use super::{
 use crate::{
     batch::{Batch, Context},
     export::Sizer,
+    otlp::split::{Limit, split},
     reply::{Code, Failure, Reply},
-    signal::Signal,
 };
 
 /// What is joined, and when it leaves.
@@ -127,9 +127,13 @@ impl Batcher {
         let waits = self.rules.join && Batch::can_join(batch.signal());
         let timeout = if waits { self.rules.timeout } else { Duration::ZERO };
         let due = now.checked_add(timeout).into_iter().chain(send_by).min().unwrap_or(now);
-        let partition = self.partitions.entry(key).or_default();
         let pieces = pieces(batch, &self.rules);
+        if pieces.is_empty() {
+            ticket.parts(1).for_each(|part| part.answer(&[], Reply::Delivered));
+            return Ok(());
+        }
         let parts = ticket.parts(pieces.len());
+        let partition = self.partitions.entry(key).or_default();
         for (batch, part) in pieces.into_iter().zip(parts) {
             let size = self.rules.sizer.of(&batch);
             self.size += size;
@@ -281,26 +285,13 @@ impl Rules {
 
 /// The batch itself, or what it must be split into.
 fn pieces(batch: Batch, rules: &Rules) -> Vec<Batch> {
-    let chunked = if batch.signal() == Signal::Profiles && batch.chunks().len() > 1 {
-        let context = Arc::clone(batch.context());
-        let alone = |chunk| Batch::from_chunks(Signal::Profiles, vec![chunk], Arc::clone(&context));
-        batch.into_chunks().into_iter().map(alone).collect()
-    } else {
-        vec![batch]
+    let limit = match (rules.max_size, rules.sizer) {
+        (Some(most), Sizer::Items) => Limit::Items(most.get()),
+        (Some(most), Sizer::Bytes) => Limit::Bytes(most.get()),
+        // Chunks that cannot be joined come apart all the same.
+        _ => Limit::Items(usize::MAX),
     };
-    let Some(limit) = rules.max_size else { return chunked };
-    chunked
-        .into_iter()
-        .flat_map(|batch| {
-            if rules.sizer.of(&batch) <= limit.get() {
-                return vec![batch];
-            }
-            match rules.sizer {
-                Sizer::Requests => vec![batch],
-                Sizer::Items | Sizer::Bytes => vec![batch],
-            }
-        })
-        .collect()
+    split(batch, limit)
 }
 
 /// What a caller is told whose time was up before its batch left.

@@ -6,6 +6,7 @@ pub mod canonical;
 pub mod check;
 pub mod count;
 pub mod json;
+pub mod partial_success;
 mod path;
 #[cfg(test)]
 mod reference;

@@ -1,5 +1,8 @@
 //! Batching in the queue.
 
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, TracesData};
+use prost::Message as _;
+
 use super::*;
 use crate::export::{BatchConfig, PartitionConfig, Sizer};
 
@@ -55,6 +58,27 @@ async fn no_batch_exceeds_the_maximum() {
     wait(1_000).await;
     assert!(destination.sizes().iter().all(|size| *size <= 10), "{:?}", destination.sizes());
     assert_eq!(destination.sizes().iter().sum::<usize>(), 19);
+}
+
+fn spans(count: usize) -> Batch {
+    let spans = vec![Span { span_id: vec![1; 8], ..Span::default() }; count];
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let bytes = TracesData { resource_spans }.encode_to_vec();
+    Batch::new(Signal::Traces, Chunk::new(bytes.into(), count), Context::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_request_is_split_and_answered_when_all_of_it_is() {
+    let fails_last = |number, _: &Batch| if number == 3 { bad() } else { Reply::Delivered };
+    let destination =
+        Arc::new(Destination { latency: Duration::from_secs(1), ..Destination::new(fails_last) });
+    let config = QueueConfig { wait_for_result: true, num_consumers: 1, ..batching(sizes(2, 2)) };
+    let exporter = start(&destination, config);
+    assert_eq!(offer(&*exporter, spans(5)).await, bad(), "one part failed");
+    assert_eq!(destination.sizes(), [2, 2, 1]);
+    assert_eq!((now() - destination.started).as_secs(), 3);
+    assert_eq!(offer(&*exporter, spans(4)).await, Reply::Delivered);
 }
 
 #[tokio::test(start_paused = true)]
