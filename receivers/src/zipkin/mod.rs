@@ -18,7 +18,7 @@ use sluice_pipeline::{
 use self::service::Service;
 pub use self::{
     config::{ZipkinConfig, ZipkinKeys},
-    translate::{Format, Translated, translate},
+    translate::{Format, Translated, Untranslatable, translate, translate_charged},
 };
 
 /// The name of the only endpoint.

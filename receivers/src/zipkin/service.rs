@@ -19,7 +19,7 @@ use sluice_pipeline::{
     telemetry::ReceiverMetrics,
 };
 
-use super::translate::{Format, translate};
+use super::translate::{Format, Untranslatable, translate_charged};
 
 /// What a path has that belongs to version 1 of Zipkin's API.
 const V1_PATH: &str = "api/v1/spans";
@@ -73,13 +73,16 @@ impl Service {
     fn translate(&self, content_type: &str, content: Content) -> Result<Option<Chunk>, Refusal> {
         let Content { bytes, mut charge, .. } = content;
         let Some(format) = format(content_type, &bytes) else { return Ok(None) };
-        let translated = translate(format, &bytes, self.parse_string_tags).map_err(|malformed| {
-            Refusal::Malformed(format!("this is no list of Zipkin v2 spans: {malformed}"))
-        })?;
-        let size = translated.traces.len() as u64;
-        charge.grow(size)?;
+        let translated = translate_charged(format, &bytes, self.parse_string_tags, &mut charge).map_err(
+            |untranslatable| match untranslatable {
+                Untranslatable::Malformed(malformed) => {
+                    Refusal::Malformed(format!("this is no list of Zipkin v2 spans: {malformed}"))
+                }
+                Untranslatable::Exhausted(exhausted) => exhausted.into(),
+            },
+        )?;
         drop(bytes);
-        charge.shrink_to(size);
+        charge.shrink_to(translated.traces.capacity() as u64);
         if translated.repaired > 0 {
             self.metrics.repaired(translated.repaired);
         }

@@ -8,11 +8,13 @@ mod address;
 mod attribute;
 mod encoded;
 mod group;
+mod meter;
 mod resource;
 mod role;
 mod span;
 
-use sluice_protocols::zipkin::{Malformed, read_json, read_protobuf};
+use sluice_pipeline::budget::{Charge, Exhausted};
+use sluice_protocols::zipkin::Malformed;
 
 use self::span::Translator;
 
@@ -36,16 +38,40 @@ pub struct Translated {
     pub repaired: usize,
 }
 
+/// Why a request could not be translated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Untranslatable {
+    /// It is no list of spans.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// There is no memory for what it becomes.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
 /// Translates a request. With `parse_string_tags`, tags that look like integers, decimals or booleans become such.
 ///
 /// # Errors
 /// [`Malformed`] if any part of it is no list of spans: all are taken or none.
 pub fn translate(format: Format, body: &[u8], parse_string_tags: bool) -> Result<Translated, Malformed> {
-    let mut translator = Translator::new(parse_string_tags);
-    let read = match format {
-        Format::Json => read_json(body, |span| translator.push(span)),
-        Format::Protobuf => read_protobuf(body, |span| translator.push(span)),
-    }?;
+    let mut translator = Translator::new(parse_string_tags, None);
+    let read = translator.read(format, body)?;
+    Ok(Translated { traces: translator.finish(), spans: read.spans, repaired: read.repaired })
+}
+
+/// Like [`translate`], charging memory as it is needed: a small span becomes several times its size.
+///
+/// # Errors
+/// [`Untranslatable`].
+pub fn translate_charged(
+    format: Format,
+    body: &[u8],
+    parse_string_tags: bool,
+    charge: &mut Charge,
+) -> Result<Translated, Untranslatable> {
+    let mut translator = Translator::new(parse_string_tags, Some(charge));
+    let read = translator.read(format, body)?;
+    translator.exhausted()?;
     Ok(Translated { traces: translator.finish(), spans: read.spans, repaired: read.repaired })
 }
 

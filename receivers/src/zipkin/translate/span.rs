@@ -1,13 +1,20 @@
 //! Writes one span.
 
-use sluice_pipeline::otlp::write::Writer;
-use sluice_protocols::zipkin::{Annotation, Endpoint, Kind, Span, tag};
+use sluice_pipeline::{
+    budget::{Charge, Exhausted},
+    otlp::write::Writer,
+};
+use sluice_protocols::zipkin::{
+    Annotation, Endpoint, Kind, Malformed, Read, Span, read_json, read_protobuf, tag,
+};
 
 use super::{
+    Format,
     address::Ipv4Text,
     attribute::{write_int, write_text, write_true, write_typed},
     encoded::{Event, Link},
     group::Groups,
+    meter::Meter,
     role::{Field, Role, SpanKind, StatusCode},
 };
 
@@ -19,13 +26,15 @@ const SPAN_ATTRIBUTES: u32 = 9;
 const SERVICE_NAME: &str = "service.name";
 
 /// Writes spans into their groups, one after the other.
-pub(super) struct Translator {
+pub(super) struct Translator<'c> {
     parse_string_tags: bool,
+    meter: Meter<'c>,
     groups: Groups,
     // Reused from span to span.
     resource: Vec<u8>,
     scope: Vec<u8>,
     span: Vec<u8>,
+    written: usize,
 }
 
 /// What the tags of a span say about fields of OTLP.
@@ -47,19 +56,31 @@ struct Fields<'s> {
     dropped_links: u32,
 }
 
-impl Translator {
-    pub(super) fn new(parse_string_tags: bool) -> Self {
+impl<'c> Translator<'c> {
+    pub(super) fn new(parse_string_tags: bool, charge: Option<&'c mut Charge>) -> Self {
         Self {
             parse_string_tags,
+            meter: Meter::new(charge),
             groups: Groups::default(),
             resource: Vec::new(),
             scope: Vec::new(),
             span: Vec::new(),
+            written: 0,
         }
     }
 
-    /// Adds a span.
-    pub(super) fn push(&mut self, span: &Span<'_>) {
+    /// Adds the spans of a request.
+    pub(super) fn read(&mut self, format: Format, body: &[u8]) -> Result<Read, Malformed> {
+        match format {
+            Format::Json => read_json(body, |span| self.push(span)),
+            Format::Protobuf => read_protobuf(body, |span| self.push(span)),
+        }
+    }
+
+    fn push(&mut self, span: &Span<'_>) {
+        if self.meter.exhausted().is_some() {
+            return;
+        }
         self.resource.clear();
         self.scope.clear();
         self.span.clear();
@@ -68,6 +89,13 @@ impl Translator {
         write_fields(&mut Writer::new(&mut self.span), span, fields);
         let spans = self.groups.spans(&self.resource, &self.scope);
         Writer::new(spans).bytes(2, &self.span);
+        self.written += self.span.len();
+        self.meter.note(self.written + self.groups.overhead());
+    }
+
+    /// Fails if there was no memory for all spans; those after the first without are missing then.
+    pub(super) fn exhausted(&self) -> Result<(), Exhausted> {
+        self.meter.exhausted().map_or(Ok(()), Err)
     }
 
     /// All spans as an encoded `TracesData`.

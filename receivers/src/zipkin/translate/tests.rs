@@ -231,6 +231,32 @@ fn an_empty_list_is_no_traces() {
     assert_eq!(translate(Format::Protobuf, b"", false).unwrap().spans, 0);
 }
 
+#[test]
+fn what_small_spans_become_is_charged() {
+    use sluice_pipeline::budget::Budget;
+
+    let same = r#"{"id":"1","traceId":"1"},"#.repeat(20_000);
+    let distinct: String = (0..20_000)
+        .map(|service| {
+            format!(r#"{{"id":"1","traceId":"1","localEndpoint":{{"serviceName":"{service}"}}}},"#)
+        })
+        .collect();
+    for spans in [same, distinct] {
+        let body = format!("[{}]", spans.trim_end_matches(','));
+        let budget = Budget::new(1 << 30);
+        let mut charge = budget.charge(0).unwrap();
+        let charged = translate_charged(Format::Json, body.as_bytes(), false, &mut charge).unwrap();
+        assert_eq!(charged, translate(Format::Json, body.as_bytes(), false).unwrap());
+        assert!(charge.bytes() >= 2 * charged.traces.len() as u64);
+
+        let small = Budget::new(1 << 20);
+        let mut charge = small.charge(0).unwrap();
+        let refused = translate_charged(Format::Json, body.as_bytes(), false, &mut charge).unwrap_err();
+        assert!(matches!(refused, Untranslatable::Exhausted(_)));
+        assert!(charge.bytes() <= 1 << 20);
+    }
+}
+
 proptest! {
     /// Names and values that mean something to the translation, mixed up.
     #[test]
