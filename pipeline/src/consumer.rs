@@ -24,6 +24,10 @@ pub trait Consumer: Send + Sync + 'static {
     /// deadline has passed. Each stage drains only itself: the graph drains them in the order of the pipeline.
     /// Nothing is consumed afterwards.
     fn drain(&self, deadline: Instant) -> BoxFuture<'_, ()>;
+
+    /// The process is ending: what waits to be tried again is tried once more or given back to its caller. Nothing to
+    /// do where nothing is retried.
+    fn hurry(&self) {}
 }
 
 /// The size of a batch for which room is asked.

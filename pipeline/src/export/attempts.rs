@@ -29,6 +29,8 @@ pub(super) struct Attempts {
     pub(super) metrics: ExporterMetrics,
     /// Set when the exporter shuts down: who waits to repeat does so once more at once, and no further.
     pub(super) closing: CancellationToken,
+    /// No attempt is repeated any more.
+    pub(super) hurried: CancellationToken,
     /// Whether failed data goes back to its callers rather than being lost.
     pub(super) callers_wait: bool,
 }
@@ -90,7 +92,7 @@ impl Attempts {
         let give_up_at = self.give_up_at(started);
         let mut backoff = Backoff::new(&self.retry);
         loop {
-            let closing = self.closing.is_cancelled();
+            let last = self.hurried.is_cancelled() || self.closing.is_cancelled();
             let failure = match self.attempt(batch, deadline).await {
                 Reply::Failed(failure) if failure.is_permanent() => {
                     return (Reply::Failed(failure), End::Permanent);
@@ -102,7 +104,7 @@ impl Attempts {
             let next = now() + delay;
             let end = if !self.retry.enabled {
                 End::RetryDisabled
-            } else if closing {
+            } else if last {
                 End::Shutdown
             } else if deadline.is_some_and(|deadline| deadline <= next) {
                 End::Deadline
@@ -113,6 +115,7 @@ impl Attempts {
                 tokio::select! {
                     () = sleep(delay) => {}
                     () = self.closing.cancelled() => {}
+                    () = self.hurried.cancelled() => {}
                 }
                 continue;
             };

@@ -50,6 +50,10 @@ impl Consumer for Direct {
             }
         })
     }
+
+    fn hurry(&self) {
+        self.attempts.hurried.cancel();
+    }
 }
 
 /// The refusal of an exporter that is being shut down.

@@ -70,6 +70,7 @@ impl Exporter {
             retry: settings.retry,
             metrics: ExporterMetrics::new(&context.component.id, context.signal),
             closing: CancellationToken::new(),
+            hurried: CancellationToken::new(),
             callers_wait: true,
         };
         let queue = settings.queue;

@@ -179,6 +179,10 @@ impl Service {
     pub async fn shutdown(mut self) {
         self.status.update(|state| state.phase = Phase::Draining);
         let deadline = Instant::now() + self.drain_timeout;
+        // Callers that wait for a destination that is down are given their batches back, not kept to the deadline.
+        for exporter in self.running.exporters.values() {
+            exporter.consumer.hurry();
+        }
         let everything = std::mem::take(&mut self.running).into_leftover();
         let unanswered = everything.drain(deadline).await;
         if unanswered > 0 {

@@ -127,6 +127,10 @@ impl Consumer for Durable {
         })
     }
 
+    fn hurry(&self) {
+        self.backlog.attempts.hurried.cancel();
+    }
+
     fn drain(&self, deadline: Instant) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.consumers.drain(&self.backlog, deadline).await;

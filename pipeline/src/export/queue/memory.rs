@@ -115,6 +115,10 @@ impl Consumer for Memory {
         Box::pin(async move { self.enqueue(batch, permit).await.unwrap_or_else(Reply::Failed) })
     }
 
+    fn hurry(&self) {
+        self.backlog.attempts.hurried.cancel();
+    }
+
     fn drain(&self, deadline: Instant) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.consumers.drain(&self.backlog, deadline).await;

@@ -152,3 +152,14 @@ async fn draining_waits_for_the_last_attempt_and_then_refuses() {
     assert_eq!(destination.times().len(), 2, "nothing is taken after draining");
     assert_eq!(metrics.value("otelcol_exporter_send_failed_spans", "shutdown"), 1.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn at_the_end_of_the_process_nobody_waits_for_a_retry() {
+    let destination = Arc::new(Destination::new(|_, _| busy()));
+    let exporter = direct(&destination);
+    let mut waiting = Box::pin(offer(&*exporter, batch(1)));
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending(), "it waits to try again");
+    exporter.hurry();
+    assert!(is_retryable(&waiting.await), "the caller may try elsewhere");
+    assert_eq!(destination.times(), [0, 0], "tried once more, at once");
+}
