@@ -44,7 +44,6 @@ struct Grouping {
     attribute: String,
     writers: Writers,
     settings: Settings,
-    sync_interval: std::time::Duration,
 }
 
 /// Why a batch was not written.
@@ -68,11 +67,12 @@ impl FileExporter {
             rotation: config.rotation,
             // The Collector's rotation creates missing directories whatever create_directory says.
             directory_mode: config.directory_mode().or(config.rotation.map(|_| 0o755)),
+            sync_interval: config.sync_interval(),
         };
         let destination = match config.grouping() {
             Some(group_by) => Destination::Grouped(grouping(config, group_by, settings)),
             None => Destination::One(
-                Writer::of(Path::new(&config.path), settings, config.sync_interval(), layout, &id)
+                Writer::of(Path::new(&config.path), settings, layout, &id)
                     .map_err(|conflict| BuildError::setting("path", conflict.to_string()))?,
             ),
         };
@@ -90,9 +90,9 @@ impl FileExporter {
             Destination::Grouped(grouping) => {
                 let groups = Groups::of(batch, &grouping.attribute);
                 for (segment, messages) in groups.messages {
-                    let (writer, closed) = grouping.writers.get(&segment, |path| {
-                        Writer::of(path, grouping.settings, grouping.sync_interval, self.layout, &self.id)
-                    })?;
+                    let (writer, closed) = grouping
+                        .writers
+                        .get(&segment, |path| Writer::of(path, grouping.settings, self.layout, &self.id))?;
                     if let Some(closed) = closed {
                         closed.sync().await;
                     }
@@ -170,7 +170,6 @@ fn grouping(config: &FileConfig, group_by: &GroupBy, settings: Settings) -> Grou
         writers: Writers::new(&config.path, group_by.max_open_files),
         // The segment may name directories, which the Collector creates as well.
         settings: Settings { directory_mode: Some(settings.directory_mode.unwrap_or(0o755)), ..settings },
-        sync_interval: config.sync_interval(),
     }
 }
 

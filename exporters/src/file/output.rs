@@ -5,13 +5,14 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::PathBuf,
+    time::Duration,
 };
 
 use jiff::Timestamp;
 
 use super::{config::Rotation, rotation};
 
-/// How a file is opened and when it is replaced.
+/// How a file is opened, replaced and synced.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     /// Whether to keep what a file holds that is already there.
@@ -20,6 +21,8 @@ pub(super) struct Settings {
     pub(super) rotation: Option<Rotation>,
     /// The permissions of directories to create; `None` to create none.
     pub(super) directory_mode: Option<u32>,
+    /// How long what was written may wait to be synced.
+    pub(super) sync_interval: Duration,
 }
 
 /// A file that records are added to.
@@ -29,7 +32,6 @@ pub(super) struct Settings {
 #[derive(Debug)]
 pub(super) struct Output {
     path: PathBuf,
-    settings: Settings,
     file: Option<File>,
     /// Whether it was never open: only then may it be emptied.
     fresh: bool,
@@ -39,8 +41,8 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(path: PathBuf, settings: Settings) -> Self {
-        Self { path, settings, file: None, fresh: true, torn_at: None, unsynced: false }
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, file: None, fresh: true, torn_at: None, unsynced: false }
     }
 
     /// Whether everything added is on the disk.
@@ -49,10 +51,10 @@ impl Output {
     }
 
     /// Adds a record, beginning a new file first if it would make this one too large.
-    pub(super) fn append(&mut self, record: &[u8]) -> io::Result<()> {
-        let mut file = self.open()?;
+    pub(super) fn append(&mut self, record: &[u8], settings: Settings) -> io::Result<()> {
+        let mut file = self.open(settings)?;
         let mut end = self.end_of(&file)?;
-        if let Some(rotation) = self.settings.rotation
+        if let Some(rotation) = settings.rotation
             && let Some(length) = end
             && length > 0
             && length.saturating_add(record.len() as u64) > rotation.limit()
@@ -83,16 +85,16 @@ impl Output {
         }
     }
 
-    fn open(&mut self) -> io::Result<File> {
+    fn open(&mut self, settings: Settings) -> io::Result<File> {
         if let Some(file) = self.file.take() {
             return Ok(file);
         }
-        if let (Some(mode), Some(directory)) = (self.settings.directory_mode, self.path.parent()) {
+        if let (Some(mode), Some(directory)) = (settings.directory_mode, self.path.parent()) {
             DirBuilder::new().recursive(true).mode(mode).create(directory)?;
         }
         let file = self.open_file()?;
         // A file that is rotated is taken up again, as the Collector does.
-        let keep = self.settings.append || self.settings.rotation.is_some();
+        let keep = settings.append || settings.rotation.is_some();
         if self.fresh && !keep && file.metadata()?.is_file() {
             file.set_len(0)?;
         }

@@ -6,6 +6,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, KeyValue, any_value::Value},
     logs::v1::{LogRecord, LogsData, ResourceLogs, ScopeLogs},
@@ -236,6 +237,39 @@ async fn a_full_device_is_a_passing_failure() {
     let Reply::Failed(failure) = reply else { panic!("{reply:?}") };
     assert!(!failure.is_permanent());
     assert!(failure.message.contains("writing to /dev/full failed: No space left"), "{failure}");
+}
+
+#[test]
+fn what_is_written_and_what_is_not_is_counted() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_directory, path) = temporary();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            for path in [path.as_path(), Path::new("/dev/full")] {
+                let exporter = exporter(Signal::Traces, path, "");
+                offer(exporter.as_ref(), batch(Signal::Traces, &[&spans(None, "one")])).await;
+            }
+        });
+    });
+    let rendered = recorder.handle().render();
+    for expected in [
+        "otelcol_exporter_sent_spans{exporter=\"file\"} 1",
+        "otelcol_exporter_send_failed_spans{exporter=\"file\",reason=\"disk_full\"} 1",
+    ] {
+        assert!(rendered.contains(expected), "{rendered}");
+    }
+}
+
+#[tokio::test]
+async fn an_exporter_built_later_brings_its_settings_to_a_file_that_is_open() {
+    let (directory, path) = temporary();
+    let before = exporter(Signal::Traces, &path, "");
+    let long = "x".repeat(700_000);
+    offer(before.as_ref(), batch(Signal::Traces, &[&spans(None, &long)])).await;
+    let after = exporter(Signal::Traces, &path, "rotation: {max_megabytes: 1}");
+    offer(after.as_ref(), batch(Signal::Traces, &[&spans(None, &long)])).await;
+    assert_eq!(names(directory.path()).len(), 2, "nothing was emptied, and the file was moved aside");
 }
 
 /// Runs [`under_a_file_size_limit`] in a process whose files may not grow beyond 8 KiB: the nearest to a full disk

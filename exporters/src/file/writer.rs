@@ -9,7 +9,7 @@ use std::{
 };
 
 use sluice_pipeline::component::ComponentId;
-use tokio::sync::{self, OwnedMutexGuard};
+use tokio::sync;
 use tracing::error;
 
 use super::{
@@ -42,7 +42,8 @@ pub(super) struct Conflict {
 pub(super) struct Writer {
     path: PathBuf,
     output: Arc<sync::Mutex<Output>>,
-    sync_interval: Duration,
+    /// Those of the exporter built last: a reload may change them.
+    settings: Mutex<Settings>,
 }
 
 impl Writer {
@@ -50,7 +51,6 @@ impl Writer {
     pub(super) fn of(
         path: &Path,
         settings: Settings,
-        sync_interval: Duration,
         layout: Layout,
         owner: &ComponentId,
     ) -> Result<Arc<Self>, Conflict> {
@@ -61,14 +61,15 @@ impl Writer {
             writers.get(&path).and_then(|registered| Some((registered, registered.writer.upgrade()?)))
         {
             if registered.layout == layout {
+                *writer.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
                 return Ok(writer);
             }
             if registered.owner != *owner {
                 return Err(Conflict { owner: registered.owner.clone(), path: path.display().to_string() });
             }
         }
-        let output = Arc::new(sync::Mutex::new(Output::new(path.clone(), settings)));
-        let writer = Arc::new(Self { path: path.clone(), output, sync_interval });
+        let output = Arc::new(sync::Mutex::new(Output::new(path.clone())));
+        let writer = Arc::new(Self { path: path.clone(), output, settings: Mutex::new(settings) });
         let registered = Registered { writer: Arc::downgrade(&writer), layout, owner: owner.clone() };
         writers.insert(path, registered);
         Ok(writer)
@@ -81,44 +82,51 @@ impl Writer {
 
     /// Adds a record. When this returns, the operating system has it.
     pub(super) async fn append(&self, record: Vec<u8>) -> io::Result<()> {
-        let (was_synced, written) = self
-            .blocking(move |output| {
-                let was_synced = output.is_synced();
-                (was_synced, output.append(&record))
-            })
-            .await?;
+        let settings = *self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (was_synced, written) = blocking(&self.output, move |output| {
+            let was_synced = output.is_synced();
+            (was_synced, output.append(&record, settings))
+        })
+        .await?;
         if was_synced && written.is_ok() {
-            self.sync_later();
+            self.sync_later(settings.sync_interval);
         }
         written
     }
 
     /// Waits until everything added is on the disk. A failure is logged: what was added cannot be taken back.
     pub(super) async fn sync(&self) {
-        let synced = self.blocking(Output::sync).await.and_then(|synced| synced);
-        if let Err(error) = synced {
-            error!(path = %self.path.display(), %error, "Syncing a file to the disk failed; its end may be lost in a power cut");
-        }
+        sync_output(&self.output, &self.path).await;
     }
 
-    fn sync_later(&self) {
-        let Self { path, output, sync_interval } = self;
-        let (path, output, interval) = (path.clone(), Arc::downgrade(output), *sync_interval);
+    fn sync_later(&self, interval: Duration) {
+        let (path, output) = (self.path.clone(), Arc::downgrade(&self.output));
         tokio::spawn(async move {
             tokio::time::sleep(interval).await;
             if let Some(output) = output.upgrade() {
-                Self { path, output, sync_interval: interval }.sync().await;
+                sync_output(&output, &path).await;
             }
         });
     }
+}
 
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Output) -> T + Send + 'static,
-    ) -> io::Result<T> {
-        let mut output: OwnedMutexGuard<Output> = Arc::clone(&self.output).lock_owned().await;
-        tokio::task::spawn_blocking(move || work(&mut output)).await.map_err(io::Error::other)
+async fn sync_output(output: &Arc<sync::Mutex<Output>>, path: &Path) {
+    let synced = blocking(output, Output::sync).await.and_then(|synced| synced);
+    if let Err(error) = synced {
+        error!(
+            path = %path.display(), %error,
+            "Syncing a file to the disk failed; its end may be lost in a power cut"
+        );
     }
+}
+
+/// Does what blocks off the runtime, with the file to itself.
+async fn blocking<T: Send + 'static>(
+    output: &Arc<sync::Mutex<Output>>,
+    work: impl FnOnce(&mut Output) -> T + Send + 'static,
+) -> io::Result<T> {
+    let mut output = Arc::clone(output).lock_owned().await;
+    tokio::task::spawn_blocking(move || work(&mut output)).await.map_err(io::Error::other)
 }
 
 /// The path by which a file is known, however it is written.
