@@ -11,7 +11,8 @@ pub mod otlphttp;
 #[cfg(feature = "zipkin")]
 pub mod zipkin;
 
-#[cfg(all(test, any(feature = "otlp", feature = "otlphttp")))]
+#[cfg(test)]
+#[cfg(any(feature = "otlp", feature = "otlphttp"))]
 mod loopback;
 
 use sluice_pipeline::component::Registry;

@@ -17,3 +17,6 @@ use std::time::Instant;
 pub fn send_by(now: Instant, deadline: Option<Instant>) -> Option<Instant> {
     deadline.map(|deadline| now + deadline.saturating_duration_since(now) / 2)
 }
+
+#[cfg(test)]
+mod tests;
