@@ -1,11 +1,7 @@
 //! Admission of request bodies: every byte is charged to the budget while it arrives, and a body that is too large,
 //! too slow or past its deadline is refused.
 
-use std::{
-    future::{Future, pending},
-    pin::pin,
-    time::Duration,
-};
+use std::{future::pending, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -118,12 +114,10 @@ pub async fn drain<B: Body<Data = Bytes> + Unpin>(mut body: B) {
 }
 
 /// Waits until `deadline`, for ever without one.
-pub fn until(deadline: Option<std::time::Instant>) -> impl Future<Output = ()> {
-    async move {
-        match deadline {
-            Some(deadline) => sleep_until(Instant::from_std(deadline)).await,
-            None => pending().await,
-        }
+pub async fn until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(Instant::from_std(deadline)).await,
+        None => pending().await,
     }
 }
 

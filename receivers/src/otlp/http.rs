@@ -41,7 +41,7 @@ impl Http {
             Ok(route) => route,
             Err(response) => {
                 request.drain().await;
-                return response;
+                return *response;
             }
         };
         match self.take(signal, format, &mut request).await {
@@ -55,26 +55,26 @@ impl Http {
     }
 
     /// What a request is about, by its head.
-    fn route(&self, request: &IncomingRequest) -> Result<(Signal, Format), Response<ResponseBody>> {
+    fn route(&self, request: &IncomingRequest) -> Result<(Signal, Format), Box<Response<ResponseBody>>> {
         let path = request.path();
         let signal = self.paths.iter().find(|(_, known)| known == path).map(|(signal, _)| *signal);
         let Some(signal) = signal.filter(|signal| self.intake.takes(*signal)) else {
             self.intake.metrics.refused_request("unknown_path");
-            return Err(text(StatusCode::NOT_FOUND, "404 page not found\n"));
+            return Err(text(StatusCode::NOT_FOUND, "404 page not found\n").into());
         };
         if request.head.method != Method::POST {
             self.intake.metrics.refused_request("method");
             let mut response =
                 text(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-            return Err(response);
+            return Err(response.into());
         }
         let format = Format::of_content_type(&request.content_type()).ok_or_else(|| {
             self.intake.metrics.refused_request("unsupported_content_type");
-            text(
+            Box::new(text(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "415 unsupported media type, supported: [application/json, application/x-protobuf]",
-            )
+            ))
         })?;
         Ok((signal, format))
     }

@@ -141,7 +141,7 @@ impl Channel {
         };
         let compressed = match reuse.filter(|compressed| compressed.encoding == encoding) {
             Some(compressed) => compressed.bytes.clone(),
-            None => compress(encoding, None, &chunks)
+            None => compress(form(encoding), None, &chunks)
                 .map_err(|error| Status::new(Code::Internal, error.to_string()))?
                 .into(),
         };
@@ -175,6 +175,14 @@ impl Channel {
             fixed.insert("grpc-timeout", remaining);
         }
         Ok(request)
+    }
+}
+
+/// What the name of an encoding means in gRPC, where `snappy` is the framed format, as the Collector's servers read it.
+const fn form(encoding: Encoding) -> Encoding {
+    match encoding {
+        Encoding::Snappy => Encoding::SnappyFramed,
+        other => other,
     }
 }
 

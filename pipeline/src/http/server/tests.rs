@@ -97,7 +97,7 @@ async fn content_is_read_in_every_encoding() {
         ("snappy", Encoding::Snappy, false),
         ("snappy", Encoding::SnappyFramed, false),
     ] {
-        let body = compress(encoding, None, &[content.clone()]).unwrap();
+        let body = compress(encoding, None, std::slice::from_ref(&content)).unwrap();
         let answer = running.post(&format!("content-encoding: {name}\r\n"), &body).await;
         assert_answer(&answer, 200, &format!("\r\n10000 {kept}"));
     }
