@@ -60,7 +60,7 @@ async fn serve(
     let mut service = starting.await?;
     info!("Everything is ready. Begin running and processing data.");
 
-    let mut watch = FileWatch::over(options.watch.then(|| configuration.files()).unwrap_or_default());
+    let mut watch = FileWatch::over(if options.watch { configuration.files() } else { Vec::new() });
     let silence = tokio::time::sleep(SILENCE);
     tokio::pin!(silence);
     let mut looked_for_silence = false;
