@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -79,11 +80,14 @@ impl Process {
     ) -> Outcome<Duration> {
         let begin = Instant::now();
         loop {
-            if condition() {
-                return Ok(self.started.elapsed());
-            }
+            // The condition first: what it saw does not count if the process is gone.
+            let holds = condition();
+            let elapsed = self.started.elapsed();
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("the process ended ({status}) before it did {what}").into());
+            }
+            if holds {
+                return Ok(elapsed);
             }
             if begin.elapsed() > limit {
                 return Err(format!("the process did not {what} within {limit:?}").into());
@@ -169,12 +173,26 @@ pub fn tied(program: &Path) -> Command {
     command
 }
 
-/// A TCP port on the loopback interface that was free a moment ago.
+/// A TCP port on the loopback interface that is free, and that this process gives out only once.
+///
+/// It lies below the ports that the kernel gives to outgoing connections, so that none of those takes it meanwhile.
 ///
 /// # Errors
-/// That none is.
+/// That none is free.
 pub fn free_address() -> io::Result<SocketAddr> {
-    std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 20_000;
+    static GIVEN_OUT: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at the same time start at different places.
+    let start = std::process::id().wrapping_mul(997);
+    for _ in 0..COUNT {
+        let place = start.wrapping_add(GIVEN_OUT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = u16::try_from(FIRST + place).unwrap_or(u16::MAX);
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr();
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::AddrInUse))
 }
 
 /// Fields 14 and 15 (utime, stime), counted after the parenthesised name, which may hold anything.

@@ -2,6 +2,7 @@
 
 use sluice_pipeline::Signal;
 use sluice_pipeline::compression::{self, Encoding};
+use sluice_pipeline::otlp::json;
 use sluice_pipeline::otlp::write::Writer;
 
 use crate::payload::{Compression, Kind, generate};
@@ -80,6 +81,19 @@ fn profiles() -> Vec<u8> {
 
 pub(super) fn otlp() -> Vec<Vec<u8>> {
     messages().into_iter().map(|(place, message)| tagged(place, &message)).collect()
+}
+
+pub(super) fn otlp_json() -> Vec<Vec<u8>> {
+    messages()
+        .into_iter()
+        .map(|(place, message)| {
+            let mut text = Vec::new();
+            if let Some(signal) = SIGNALS.get(place) {
+                json::encode(*signal, &[&message], &mut text);
+            }
+            tagged(place, &text)
+        })
+        .collect()
 }
 
 pub(super) fn compressed() -> Vec<Vec<u8>> {

@@ -23,6 +23,14 @@ pub static TARGETS: &[Target] = &[
         limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
     },
     Target {
+        name: "otlp-json",
+        seeds: seeds::otlp_json,
+        dictionary: JSON,
+        protobuf: false,
+        run: otlp_json,
+        limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
+    },
+    Target {
         name: "zipkin-json",
         seeds: seeds::zipkin_json,
         dictionary: JSON,
@@ -184,6 +192,20 @@ fn read<'a>(attributes: impl Iterator<Item = view::KeyValue<'a>>) {
     attributes.for_each(|pair| {
         black_box(pair.value.text());
     });
+}
+
+fn otlp_json(input: &[u8]) -> String {
+    let Some((signal, text)) = signal(input) else { return String::new() };
+    match json::decode(signal, text) {
+        Ok(bytes) => {
+            let checked = check::check(signal, bytes.into());
+            let checked = checked
+                .unwrap_or_else(|error| fail(&format!("JSON became OTLP that the door refuses: {error}")));
+            assert_sound(signal, &checked.bytes, checked.items);
+            format!("ok {}", checked.canonicalised)
+        }
+        Err(error) => error.to_string(),
+    }
 }
 
 /// The first byte tells the format, so that inputs of both can be spliced.
