@@ -14,7 +14,6 @@ FORMATS = {
     "json": (Encoding.V2_JSON, "application/json"),
     "protobuf": (Encoding.V2_PROTO3, "application/x-protobuf"),
 }
-TRACE = "463ac35c9f6413ad48485a3953bb6124"
 
 
 class Transport(BaseTransportHandler):
@@ -45,13 +44,13 @@ def record_into(sent):
         encoder.encode_span = recording(encoder.encode_span)
 
 
-def send_instrumented(transport, encoding):
+def send_instrumented(transport, encoding, trace):
     """Spans as an instrumented service makes them."""
     with zipkin_span(
         service_name="python-frontend",
         span_name="GET /orders",
         transport_handler=transport,
-        zipkin_attrs=ZipkinAttrs(TRACE, "a2fb4a1d1a96d312", "0020000000000001", "0", True),
+        zipkin_attrs=ZipkinAttrs(trace, "a2fb4a1d1a96d312", "0020000000000001", "0", True),
         kind=Kind.SERVER,
         binary_annotations={"http.method": "GET", "note": "žluťoučký"},
         encoding=encoding,
@@ -64,12 +63,12 @@ def send_instrumented(transport, encoding):
             client.update_binary_annotations({"error": "timeout"})
 
 
-def send_edges(transport, encoding):
+def send_edges(transport, encoding, trace):
     """Spans at the edges of the format: every kind, no parent, no times, no endpoint, IPv6, shared."""
     encoder = get_encoder(encoding)
     spans = [
         Span(
-            trace_id=TRACE,
+            trace_id=trace,
             name=f"edge {kind.name}",
             parent_id="1234567890abcdef" if number else None,
             span_id=f"{number + 1:016x}",
@@ -89,13 +88,14 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--url", required=True, help="http://host:port/api/v2/spans")
     arguments.add_argument("--format", choices=sorted(FORMATS), required=True)
+    arguments.add_argument("--trace", required=True, help="trace id, 32 hexadecimal digits")
     chosen = arguments.parse_args()
     encoding, content_type = FORMATS[chosen.format]
     sent = []
     record_into(sent)
     transport = Transport(chosen.url, content_type)
-    send_instrumented(transport, encoding)
-    send_edges(transport, encoding)
+    send_instrumented(transport, encoding, chosen.trace)
+    send_edges(transport, encoding, chosen.trace)
     print(json.dumps(sent, ensure_ascii=False))
 
 

@@ -1,0 +1,26 @@
+//! The product end to end: the real binary between real clients and real servers.
+//!
+//! What the peers are and how to get them: `integration/README.md`. A peer that is missing is skipped, loudly; with
+//! `CI=true` that is a failure.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod broken_configs;
+#[cfg(test)]
+mod collector_files;
+#[cfg(test)]
+mod hostile_input;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod sdk_node;
+#[cfg(test)]
+mod sdk_python;
+#[cfg(test)]
+mod sdk_rate;
+#[cfg(test)]
+mod zipkin;

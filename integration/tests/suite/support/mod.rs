@@ -1,0 +1,25 @@
+//! What the tests share: Sluice as a child, its peers, HTTP, and comparison of telemetry.
+
+mod compare;
+mod http;
+mod peers;
+mod sluice;
+
+pub(crate) use compare::{assert_same_telemetry, lines};
+pub(crate) use http::{Answer, get, grpc, post, raw};
+pub(crate) use peers::{ZipkinServer, node, python};
+pub(crate) use sluice::{Setup, Sluice, executable};
+
+use std::time::{Duration, Instant};
+
+/// Longer than anything that a test waits for should take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until a condition holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < PATIENCE, "it did not come about that {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

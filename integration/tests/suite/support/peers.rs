@@ -1,0 +1,93 @@
+//! Real clients and servers: where they are, and what to do if they are not.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use sluice_integration::process::{Process, free_address, tied};
+
+use super::PATIENCE;
+
+/// What a client printed on its standard output.
+pub(crate) fn python(script: &str, arguments: &[&str]) -> Option<String> {
+    let program = require("python/bin/python")?;
+    let mut command = Command::new(program);
+    command.arg(scripts().join("python").join(script)).args(arguments);
+    Some(output(command))
+}
+
+/// As [`python`].
+pub(crate) fn node(script: &str, arguments: &[&str]) -> Option<String> {
+    let modules = require("node/node_modules")?;
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules).arg(scripts().join("node").join(script)).args(arguments);
+    Some(output(command))
+}
+
+fn output(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// The path of a peer, if it was fetched.
+fn require(peer: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers").join(peer);
+    if path.exists() {
+        return Some(path);
+    }
+    let message = format!("SKIPPED: {peer} is missing; integration/peers/fetch gets it");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
+    // Past the capture of test output, so that it is seen.
+    let _ = writeln!(std::io::stderr(), "{message}");
+    None
+}
+
+/// A Zipkin server that keeps its spans in memory, one for all tests of this process.
+pub(crate) struct ZipkinServer {
+    pub(crate) address: SocketAddr,
+}
+
+impl ZipkinServer {
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<ZipkinServer>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    fn start() -> Option<Self> {
+        let jar = require("zipkin.jar")?;
+        let address = free_address().unwrap();
+        let (started, result) = std::sync::mpsc::sync_channel(1);
+        // The kernel ends the server with the thread that started it: this one lives as long as the process.
+        std::thread::spawn(move || {
+            let log = std::env::temp_dir().join(format!("sluice-zipkin-{}.log", address.port()));
+            let mut command = tied(Path::new("java"));
+            command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar"]).arg(jar);
+            command.args([
+                format!("--armeria.ports[0].address={}", address.ip()),
+                format!("--armeria.ports[0].port={}", address.port()),
+                "--armeria.ports[0].protocols=http".to_owned(),
+                "--zipkin.self-tracing.enabled=false".to_owned(),
+            ]);
+            let mut process = Process::start(&mut command, &log).unwrap();
+            started.send(process.wait_until_listening(address, PATIENCE * 4)).unwrap();
+            let _ = std::fs::remove_file(log);
+            loop {
+                std::thread::park();
+            }
+        });
+        result.recv().unwrap().unwrap();
+        Some(Self { address })
+    }
+}

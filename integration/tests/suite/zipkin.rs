@@ -1,0 +1,156 @@
+//! Zipkin's own client and server on either side of Sluice.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Setup, ZipkinServer, eventually, get, lines, python};
+
+/// Spans of py_zipkin, through OTLP and back, are in Zipkin what they would have been without Sluice.
+fn spans_reach_zipkin_as_they_were_sent(format: &str, exported_as: &str, trace: &str) {
+    let Some(server) = ZipkinServer::shared() else { return };
+    let setup = Setup::new();
+    let config = setup.config(
+        &format!(
+            "exporters:\n  zipkin:\n    endpoint: http://{}/api/v2/spans\n    format: {exported_as}",
+            server.address
+        ),
+        "    traces: {receivers: [zipkin], exporters: [zipkin]}",
+    );
+    let sluice = setup.start(&config, setup.zipkin);
+    let url = format!("http://{}/api/v2/spans", setup.zipkin);
+    let Some(printed) = python("zipkin.py", &["--url", &url, "--format", format, "--trace", trace]) else {
+        return;
+    };
+    sluice.stop();
+
+    let sent: Value = serde_json::from_str(&printed).unwrap();
+    let expected = in_order(sent.as_array().unwrap().iter().map(as_zipkin_stores_it).collect());
+    let stored = stored_spans(server, trace, expected.len());
+    for (stored, expected) in stored.iter().zip(&expected) {
+        assert_eq!(stored, expected, "got {stored:#}\nfor {expected:#}");
+    }
+}
+
+#[test]
+fn json_in_and_json_out() {
+    spans_reach_zipkin_as_they_were_sent("json", "json", "463ac35c9f6413ad48485a3953bb6124");
+}
+
+#[test]
+fn protobuf_in_and_protobuf_out() {
+    spans_reach_zipkin_as_they_were_sent("protobuf", "proto", "463ac35c9f6413ad48485a3953bb6125");
+}
+
+/// Spans of the OpenTelemetry SDK become what the specification's mapping says.
+#[test]
+fn spans_of_the_python_sdk_reach_zipkin() {
+    let Some(server) = ZipkinServer::shared() else { return };
+    let setup = Setup::new();
+    let config = setup.config(
+        &format!("exporters:\n  zipkin:\n    endpoint: http://{}/api/v2/spans", server.address),
+        "    traces: {receivers: [otlp], exporters: [zipkin]}",
+    );
+    let sluice = setup.start(&config, setup.grpc);
+    let endpoint = format!("http://{}", setup.grpc);
+    let arguments = ["--signal", "traces", "--protocol", "grpc", "--endpoint", &endpoint];
+    let Some(printed) = python("otlp.py", &arguments) else { return };
+    sluice.stop();
+
+    let mut seen = 0;
+    for span in lines(&printed).iter().flat_map(spans) {
+        let trace = span["traceId"].as_str().unwrap();
+        let stored = stored_spans(server, trace, 1);
+        let found = stored.iter().find(|stored| stored["id"] == span["spanId"]);
+        let found = found.unwrap_or_else(|| panic!("{span:#} is not in Zipkin"));
+        assert_mapped(span, found);
+        seen += 1;
+    }
+    assert!(seen > 10, "only {seen} spans were sent");
+}
+
+fn spans(export: &Value) -> Vec<&Value> {
+    let groups = export["resourceSpans"].as_array().unwrap().iter();
+    let scopes = groups.flat_map(|group| group["scopeSpans"].as_array().unwrap());
+    scopes.flat_map(|scope| scope["spans"].as_array().unwrap()).collect()
+}
+
+fn assert_mapped(span: &Value, stored: &Value) {
+    let start: u64 = span["startTimeUnixNano"].as_str().unwrap().parse().unwrap();
+    let end: u64 = span["endTimeUnixNano"].as_str().unwrap().parse().unwrap();
+    let tags = &stored["tags"];
+    assert_eq!(stored["parentId"], span["parentSpanId"], "{stored:#}");
+    assert_eq!(stored["name"], span["name"].as_str().unwrap().to_lowercase(), "{stored:#}");
+    assert_eq!(stored["timestamp"], start / 1000, "{stored:#}");
+    assert_eq!(stored["duration"], ((end - start) / 1000).max(1), "{stored:#}");
+    assert_eq!(stored["localEndpoint"]["serviceName"], "python-shop", "{stored:#}");
+    let kind = match span["kind"].as_u64() {
+        Some(2) => json!("SERVER"),
+        Some(3) => json!("CLIENT"),
+        Some(4) => json!("PRODUCER"),
+        Some(5) => json!("CONSUMER"),
+        _ => Value::Null,
+    };
+    assert_eq!(stored["kind"], kind, "{stored:#}");
+    if let Some(2) = span["status"]["code"].as_u64() {
+        // The Collector's tags: the specification has ERROR, and the description in `error`.
+        assert_eq!(tags["otel.status_code"], "Error", "{stored:#}");
+        assert_eq!(tags["error"], "true", "{stored:#}");
+        assert_eq!(tags["otel.status_description"], span["status"]["message"], "{stored:#}");
+    }
+    for attribute in span["attributes"].as_array().into_iter().flatten() {
+        let (key, value) = (attribute["key"].as_str().unwrap(), &attribute["value"]);
+        let text =
+            ["stringValue", "intValue", "boolValue", "doubleValue"].iter().find_map(|kind| value.get(*kind));
+        if let Some(text) = text {
+            let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
+            assert_eq!(tags[key], text, "{key} of {stored:#}");
+        } else {
+            assert!(tags[key].is_string(), "{key} of {stored:#}");
+        }
+    }
+    let events = span["events"].as_array().map_or(0, Vec::len);
+    assert_eq!(stored["annotations"].as_array().map_or(0, Vec::len), events, "{stored:#}");
+}
+
+/// What Zipkin's API gives for a trace, once it holds this many spans.
+fn stored_spans(server: &ZipkinServer, trace: &str, count: usize) -> Vec<Value> {
+    let mut spans = Vec::new();
+    eventually(&format!("Zipkin holds {count} spans of {trace}"), || {
+        let answer = get(server.address, &format!("/api/v2/trace/{trace}"));
+        spans = serde_json::from_slice(&answer.body).unwrap_or_default();
+        std::thread::sleep(Duration::from_millis(50));
+        spans.len() >= count
+    });
+    in_order(spans)
+}
+
+fn in_order(mut spans: Vec<Value>) -> Vec<Value> {
+    spans.sort_by_key(|span| (span["id"].to_string(), span["shared"].to_string()));
+    spans
+}
+
+/// Zipkin lowers the case of names, and OTLP needs a service: the Collector invents one for a span without.
+fn as_zipkin_stores_it(span: &Value) -> Value {
+    let mut span = span.clone();
+    if span.get("localEndpoint").is_none() {
+        span["localEndpoint"] = json!({"serviceName": "OTLPResourceNoServiceName"});
+    }
+    // `error` is the span's status in OTLP, which comes out under its own name as well.
+    if span["tags"].get("error").is_some() {
+        span["tags"]["otel.status_code"] = json!("Error");
+    }
+    lower(&mut span["name"]);
+    for endpoint in ["localEndpoint", "remoteEndpoint"] {
+        if let Some(endpoint) = span.get_mut(endpoint) {
+            lower(&mut endpoint["serviceName"]);
+        }
+    }
+    span
+}
+
+fn lower(name: &mut Value) {
+    if let Some(text) = name.as_str() {
+        *name = json!(text.to_lowercase());
+    }
+}
