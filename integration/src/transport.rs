@@ -19,7 +19,7 @@ pub const FRAME_BYTES: u32 = 1 << 20;
 pub const STREAM_WINDOW: u32 = 4 << 20;
 
 /// The HTTP/2 window of a connection, as Sluice's.
-pub const CONNECTION_WINDOW: u32 = 16 << 20;
+pub const CONNECTION_WINDOW: u32 = 8 << 20;
 
 /// The most that a tool reads of one body.
 pub const BODY_LIMIT: usize = 64 << 20;
