@@ -192,6 +192,10 @@ impl GrpcServerConfig {
     pub fn problems(&self, key: &str) -> Vec<Problem> {
         let mut problems = bind_problems(key, &self.transport, &self.endpoint);
         self.middlewares.report(below(key, "middlewares"), "remove it", &mut problems);
+        if let Some(auth) = &self.auth {
+            let key = below(key, "auth.request_params");
+            auth.request_params.report(key, "credentials are taken from headers", &mut problems);
+        }
         if let Some(tls) = &self.tls {
             problems.extend(tls.problems(&below(key, "tls")));
         }
