@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it did what was asked; a running Sluice was told to stop and handed on everything it held
+  0  it did what was asked; a running Sluice was told to stop, and logged what it could not hand on in time
   1  the configuration is wrong, or a component could not start
   2  the command line is wrong
   3  a second signal ended Sluice before it had handed on everything
@@ -125,7 +125,7 @@ pub(crate) enum PrintMode {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitOptions {
-    /// The file to write; must not exist
+    /// The file to write, which must not exist; - for standard output
     #[arg(default_value = "sluice.yaml")]
     pub(crate) path: PathBuf,
 }

@@ -11,6 +11,9 @@ const TEMPLATE: &str = include_str!("init.yaml");
 
 /// Writes the file; never over an existing one.
 pub(crate) fn init(options: &InitOptions) -> Result<(), CommandError> {
+    if options.path.as_os_str() == "-" {
+        return output::print(TEMPLATE);
+    }
     let path = options.path.display();
     OpenOptions::new()
         .write(true)
@@ -18,7 +21,10 @@ pub(crate) fn init(options: &InitOptions) -> Result<(), CommandError> {
         .open(&options.path)
         .and_then(|mut file| file.write_all(TEMPLATE.as_bytes()))
         .map_err(|error| {
-            CommandError::io(format!("cannot write {path}; name a file that does not exist"), error)
+            CommandError::io(
+                format!("cannot write {path}; name a new file in a directory that exists"),
+                error,
+            )
         })?;
     output::print(&format!("Wrote {path}. Next: sluice run --config {path}\n"))
 }

@@ -9,7 +9,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     /// The configuration is wrong: every problem, located.
-    #[error("{0}")]
+    #[error("the configuration is wrong\n{0}")]
     Configuration(String),
     /// The service could not start.
     #[error(transparent)]

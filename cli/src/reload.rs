@@ -7,7 +7,7 @@ use sluice_pipeline::{
     graph::{Service, Status},
 };
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{arguments::RunOptions, configuration::Configuration, output::CommandError};
 
@@ -20,9 +20,10 @@ pub(crate) async fn reload(
     registry: &Registry,
     service: &mut Service,
     status: &Arc<Status>,
+    telemetry: &str,
 ) {
     info!("Reloading the configuration");
-    let refused = match apply(options, registry, service).await {
+    let refused = match apply(options, registry, service, telemetry).await {
         Ok(()) => {
             info!("The new configuration is in place");
             None
@@ -39,11 +40,20 @@ pub(crate) async fn reload(
     });
 }
 
-async fn apply(options: &RunOptions, registry: &Registry, service: &mut Service) -> Result<(), CommandError> {
+async fn apply(
+    options: &RunOptions,
+    registry: &Registry,
+    service: &mut Service,
+    telemetry: &str,
+) -> Result<(), CommandError> {
     let mut configuration = Configuration::load(&options.configuration)?;
     let plan = configuration.plan(registry)?;
     configuration.log_warnings();
-    Ok(service.reload(&plan).await?)
+    service.reload(&plan).await?;
+    if configuration.telemetry_text() != telemetry {
+        warn!("service.telemetry has changed; that takes effect when Sluice is started again");
+    }
+    Ok(())
 }
 
 /// Notices changed files by their times of modification.

@@ -60,6 +60,7 @@ async fn serve(
     let mut service = starting.await?;
     info!("Everything is ready. Begin running and processing data.");
 
+    let in_force = configuration.telemetry_text();
     let mut watch = FileWatch::over(if options.watch { configuration.files() } else { Vec::new() });
     let silence = tokio::time::sleep(SILENCE);
     tokio::pin!(silence);
@@ -70,8 +71,8 @@ async fn serve(
                 info!(signal = name, "Received signal from OS, draining");
                 break;
             }
-            _ = hangup.recv() => reload::reload(options, registry, &mut service, &status).await,
-            () = watch.changed() => reload::reload(options, registry, &mut service, &status).await,
+            _ = hangup.recv() => reload::reload(options, registry, &mut service, &status, &in_force).await,
+            () = watch.changed() => reload::reload(options, registry, &mut service, &status, &in_force).await,
             () = &mut silence, if !looked_for_silence => {
                 looked_for_silence = true;
                 for receiver in service.silent_receivers() {

@@ -23,7 +23,10 @@ impl NotBuilt {
     /// Adds a problem at `key` if the configuration asks for what is not there.
     pub fn report(self, key: impl Into<String>, instead: &str, problems: &mut Vec<Problem>) {
         if self.asks {
-            problems.push(Problem::at(key, format!("not in this build; {instead}")));
+            let key = key.into();
+            let name = key.rsplit('.').next().unwrap_or_default();
+            let message = format!("{name} is not in this build; {instead}");
+            problems.push(Problem::at(key, message));
         }
     }
 }
@@ -119,7 +122,11 @@ mod tests {
             let mut problems = Vec::new();
             let value: NotBuilt = serde_json::from_str(asking).unwrap();
             value.report("tls.tpm", "use key_file", &mut problems);
-            assert_eq!(problems, [Problem::at("tls.tpm", "not in this build; use key_file")], "{asking}");
+            assert_eq!(
+                problems,
+                [Problem::at("tls.tpm", "tpm is not in this build; use key_file")],
+                "{asking}"
+            );
         }
     }
 }

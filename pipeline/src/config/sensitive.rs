@@ -41,8 +41,31 @@ pub(super) fn is_secret_section(key: &str) -> bool {
     SECTIONS.contains(&key.to_ascii_lowercase().as_str())
 }
 
-/// A text with the password of a URL replaced, if it has one.
+/// A text with the password of a URL, and what its query holds under the names of secrets, replaced if there is any.
 pub(super) fn conceal_credentials(text: &str) -> Option<String> {
+    let without_password = conceal_password(text);
+    let shown = without_password.as_deref().unwrap_or(text);
+    conceal_query(shown).or(without_password)
+}
+
+fn conceal_query(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (before, query) = rest.split_once('?')?;
+    let mut concealed = false;
+    let mut parts = Vec::new();
+    for part in query.split('&') {
+        match part.split_once('=') {
+            Some((name, _)) if is_secret_key(name) => {
+                concealed = true;
+                parts.push(format!("{name}={REDACTED}"));
+            }
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    concealed.then(|| format!("{scheme}://{before}?{}", parts.join("&")))
+}
+
+fn conceal_password(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let authority = rest.split(['/', '?', '#', ' ', '"', '\'']).next()?;
     let (credentials, _) = authority.rsplit_once('@')?;
@@ -132,6 +155,14 @@ mod tests {
         {
             assert!(!is_secret_key(key), "{key}");
         }
+    }
+
+    #[test]
+    fn urls_show_neither_password_nor_keys_of_their_query() {
+        let shown = conceal_credentials("https://user:hush@host:4318/v1?zone=b&api_key=hush&token=hush");
+        let expected = "https://user:[REDACTED]@host:4318/v1?zone=b&api_key=[REDACTED]&token=[REDACTED]";
+        assert_eq!(shown.as_deref(), Some(expected));
+        assert_eq!(conceal_credentials("https://host/?zone=b"), None);
     }
 
     #[test]

@@ -231,6 +231,10 @@ impl Drop for UnderWay<'_> {
         self.attempts.metrics.in_flight.decrement(1.0);
         if !self.ended {
             self.attempts.metrics.send_failed(self.items, End::Shutdown.name());
+            error!(
+                exporter = %self.attempts.id, dropped_items = self.items,
+                "The destination had not answered at the shutdown deadline. Dropping data."
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::client::Endpoint;
 use crate::{
     component::{NotBuilt, Problem, Transport},
     compression::Encoding,
@@ -221,6 +222,8 @@ impl GrpcClientConfig {
         if self.endpoint.is_empty() {
             problems
                 .push(Problem::at("endpoint", "an endpoint is needed, such as collector.example.com:4317"));
+        } else if let Err(message) = Endpoint::parse(&self.endpoint, &self.authority, self.tls.insecure) {
+            problems.push(Problem::at("endpoint", message));
         }
         match self.compression.as_str() {
             "" | "none" | "gzip" | "zstd" | "snappy" => {}

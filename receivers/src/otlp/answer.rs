@@ -1,5 +1,7 @@
 //! The messages that OTLP answers with, in both encodings, and the HTTP status of each gRPC code.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -11,6 +13,9 @@ use sluice_pipeline::{
 };
 
 use super::intake::Partial;
+
+/// When to try again where whatever refused did not say.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How a request over HTTP is encoded, and so its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +86,8 @@ pub(super) fn refused(format: Format, http_status: StatusCode, status: &Status) 
         Format::Json => status.encode_json(),
     };
     let mut response = with_type(http_status, format.content_type(), body);
-    if let Some(delay) = status.retry_after {
+    let retryable = matches!(http_status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    if let Some(delay) = status.retry_after.or_else(|| retryable.then_some(RETRY_AFTER)) {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -6,7 +6,7 @@ use http::uri::{Authority, Scheme};
 
 /// A destination.
 #[derive(Clone, Debug)]
-pub(super) struct Endpoint {
+pub(in crate::grpc) struct Endpoint {
     name: String,
     address: Address,
     encrypted: bool,
@@ -25,7 +25,7 @@ pub(super) enum Address {
 impl Endpoint {
     /// `host:port`, `http://host:port`, `https://host:port`, `dns:///host:port` or `unix:///path`. A scheme decides
     /// about encryption, else `insecure` does.
-    pub(super) fn parse(text: &str, authority: &str, insecure: bool) -> Result<Self, String> {
+    pub(in crate::grpc) fn parse(text: &str, authority: &str, insecure: bool) -> Result<Self, String> {
         let (rest, encrypted) = if let Some(rest) = text.strip_prefix("https://") {
             (rest, true)
         } else if let Some(rest) = text.strip_prefix("http://") {

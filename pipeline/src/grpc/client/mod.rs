@@ -22,7 +22,7 @@ use crate::{
     reply::{Code, Failure},
 };
 use connection::{Connections, Unsent};
-use endpoint::Endpoint;
+pub(super) use endpoint::Endpoint;
 
 /// What a destination may answer at most, in bytes.
 const RESPONSE_LIMIT: usize = 4 << 20;

@@ -7,13 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::Counter;
 use tokio::{
     net::{TcpStream, UnixStream},
     sync::Semaphore,
     time::{sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{
     Http2Settings, RawHandler,
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     budget::Budget,
     component::{ComponentContext, Kind, Listener},
+    telemetry::names,
     tls::ServerTls,
 };
 
@@ -73,6 +75,16 @@ pub(super) struct State {
     connections: Arc<Semaphore>,
     most_connections: usize,
     tasks: TaskTracker,
+    refused_handshakes: Counter,
+}
+
+impl State {
+    /// A client that did not get as far as a request.
+    fn refuse_handshake(&self, peer: Option<SocketAddr>, error: &io::Error) {
+        let peer = peer.map_or_else(|| "a unix socket".to_owned(), |peer| peer.to_string());
+        warn!(peer, %error, "A client's TLS handshake failed");
+        self.refused_handshakes.increment(1);
+    }
 }
 
 impl Server {
@@ -94,6 +106,10 @@ impl Server {
             connections: Arc::new(Semaphore::new(most_connections)),
             most_connections,
             tasks: TaskTracker::new(),
+            refused_handshakes: metrics::counter!(
+                names::RECEIVER_REFUSED_REQUESTS,
+                kind.name() => context.id.to_string(), "transport" => "tls", "reason" => "handshake"
+            ),
         });
         let accepting = state.tasks.track_future(accept(listener, Arc::clone(&state)));
         // Supervised: a panic turns health red. The task ends with the server.
@@ -179,12 +195,12 @@ async fn serve(stream: Stream, state: Arc<State>) {
         (Stream::Tcp(stream, peer), None) => connection::serve(stream, Some(peer), state).await,
         (Stream::Tcp(stream, peer), Some(tls)) => match tls.accept(stream).await {
             Ok(stream) => connection::serve(stream, Some(peer), state).await,
-            Err(error) => debug!(%peer, %error, "A client's TLS handshake failed"),
+            Err(error) => state.refuse_handshake(Some(peer), &error),
         },
         (Stream::Unix(stream), None) => connection::serve(stream, None, state).await,
         (Stream::Unix(stream), Some(tls)) => match tls.accept(stream).await {
             Ok(stream) => connection::serve(stream, None, state).await,
-            Err(error) => debug!(%error, "A client's TLS handshake failed"),
+            Err(error) => state.refuse_handshake(None, &error),
         },
     }
 }
