@@ -28,7 +28,7 @@ pub(crate) struct Configuration {
 
 impl Configuration {
     /// Reads, merges and expands the sources.
-    pub(crate) fn load(options: &ConfigurationOptions) -> Result<Self, CommandError> {
+    pub(crate) fn load(options: &ConfigurationOptions, registry: &Registry) -> Result<Self, CommandError> {
         let gates = Gates::parse(&options.feature_gates)?;
         let sources = options
             .sources
@@ -38,18 +38,19 @@ impl Configuration {
             .map_err(|error| CommandError::Other(error.to_string()))?;
         let mut problems = Problems::default();
         let tree = config::load(&sources, &options.sets, &System, &mut problems);
-        let document = tree.as_ref().and_then(|tree| Document::from_node(tree, &mut problems));
-        let telemetry =
-            document.as_ref().and_then(|document| Telemetry::from_node(&document.telemetry, &mut problems));
-        if let Some(document) = &document {
-            check_gates(document, gates, &mut problems);
-        }
-        match (tree, document, telemetry) {
-            (Some(tree), Some(document), Some(telemetry)) if !problems.has_errors() => {
+        let Some(tree) = tree else { return Err(CommandError::Configuration(problems.to_string())) };
+        let document = Document::as_far_as_readable(&tree, &mut problems);
+        let telemetry = Telemetry::from_node(&document.telemetry, &mut problems);
+        check_gates(&document, gates, &mut problems);
+        match telemetry {
+            Some(telemetry) if !problems.has_errors() => {
                 Ok(Self { tree, document, telemetry, sources, warnings: problems })
             }
-            // Errors of the graph are worth telling in the same run, but need a whole document.
-            _ => Err(CommandError::Configuration(problems.to_string())),
+            _ => {
+                // No graph can be planned, but what is wrong with each component is worth telling in the same run.
+                Plan::check_components(&document, registry, &mut problems);
+                Err(CommandError::Configuration(problems.to_string()))
+            }
         }
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn exit_code(result: Result<(), CommandError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("Error: {error}\n"));
+            complain(&format!("Error: {}\n", error.to_string().trim_end()));
             match error {
                 CommandError::Interrupted => ExitCode::from(3),
                 _ => ExitCode::FAILURE,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(crate) fn print(options: &PrintConfigOptions, registry: &Registry) -> Result<(), CommandError> {
-    let mut configuration = Configuration::load(&options.configuration)?;
+    let mut configuration = Configuration::load(&options.configuration, registry)?;
     if options.validate {
         configuration.plan(registry)?;
     }

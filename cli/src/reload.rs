@@ -46,7 +46,7 @@ async fn apply(
     service: &mut Service,
     telemetry: &str,
 ) -> Result<(), CommandError> {
-    let mut configuration = Configuration::load(&options.configuration)?;
+    let mut configuration = Configuration::load(&options.configuration, registry)?;
     let plan = configuration.plan(registry)?;
     configuration.log_warnings();
     service.reload(&plan).await?;

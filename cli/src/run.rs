@@ -23,7 +23,7 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(options: &RunOptions, registry: &Registry) -> Result<(), CommandError> {
-    let mut configuration = Configuration::load(&options.configuration)?;
+    let mut configuration = Configuration::load(&options.configuration, registry)?;
     // Checked before anything is touched; also what `validate` does.
     configuration.plan(registry)?;
     logs::install(&configuration.log_settings()).map_err(|error| CommandError::Other(error.to_string()))?;

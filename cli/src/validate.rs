@@ -6,7 +6,7 @@ use crate::{arguments::ConfigurationOptions, configuration::Configuration, outpu
 
 /// Silent if the configuration is fine; warnings go to standard error.
 pub(crate) fn validate(options: &ConfigurationOptions, registry: &Registry) -> Result<(), CommandError> {
-    let mut configuration = Configuration::load(options)?;
+    let mut configuration = Configuration::load(options, registry)?;
     configuration.plan(registry)?;
     configuration.print_warnings();
     Ok(())

@@ -62,10 +62,17 @@ impl Document {
     #[must_use]
     pub fn from_node(root: &Node, problems: &mut Problems) -> Option<Self> {
         let mut found = Problems::default();
-        let document = Reader { problems: &mut found }.document(root);
+        let document = Self::as_far_as_readable(root, &mut found);
         let sound = !found.has_errors();
         problems.extend(found);
         sound.then_some(document)
+    }
+
+    /// Like [`Document::from_node`], but gives what could be read in spite of errors, so that more of them can be found
+    /// in the same run.
+    #[must_use]
+    pub fn as_far_as_readable(root: &Node, problems: &mut Problems) -> Self {
+        Reader { problems }.document(root)
     }
 }
 

@@ -98,6 +98,11 @@ impl<'r> Plan<'r> {
         sound.then_some(plan)
     }
 
+    /// Reports the errors of each component by itself, for a document whose structure allows no graph.
+    pub fn check_components(document: &Document, registry: &'r Registry, problems: &mut Problems) {
+        Resolver::new(document, registry, problems);
+    }
+
     /// Every endpoint that a component of the graph listens on.
     #[must_use]
     pub fn claims(&self) -> Vec<Claim> {
