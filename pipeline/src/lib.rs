@@ -8,6 +8,7 @@ pub mod component;
 pub mod compression;
 pub mod config;
 pub mod consumer;
+pub mod exchange;
 pub mod export;
 pub mod graph;
 pub mod grpc;

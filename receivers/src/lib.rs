@@ -1,5 +1,7 @@
 //! The receivers, a folder each.
 
+#[cfg(feature = "ebpf_network")]
+pub mod ebpf_network;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 #[cfg(feature = "zipkin")]

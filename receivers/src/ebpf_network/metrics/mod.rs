@@ -1,0 +1,1 @@
+//! HTTP and TCP metrics for each pair of processes.

@@ -1,0 +1,1 @@
+//! Decides which exchanges are sampled, and with how much of their content.

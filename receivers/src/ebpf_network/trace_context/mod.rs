@@ -1,0 +1,48 @@
+//! Finds the trace context in the headers of a request: W3C `traceparent`, B3 and SkyWalking's `sw8`.
+
+/// A trace context as a header carried it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context<'a> {
+    /// Which header.
+    pub format: Format,
+    /// The trace id as the header had it; of `sw8`, decoded.
+    pub trace_id: &'a str,
+    /// The span id as the header had it; of `sw8`, the index of the parent span.
+    pub span_id: &'a str,
+    /// `sw8` only: the parent segment id, decoded.
+    pub segment_id: &'a str,
+    /// Whether the caller samples; `None` if it leaves that open.
+    pub sampled: Option<bool>,
+}
+
+/// A way to carry trace context over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// W3C `traceparent`.
+    W3c,
+    /// The single header `b3`.
+    B3,
+    /// The headers `X-B3-*`.
+    B3Multi,
+    /// SkyWalking's `sw8`.
+    Sw8,
+}
+
+/// The contexts of one request, the one to go by first (W3C, B3, B3 multi, sw8).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Contexts<'a> {
+    list: [Option<Context<'a>>; 4],
+}
+
+impl<'a> Contexts<'a> {
+    /// The one to go by.
+    #[must_use]
+    pub fn first(&self) -> Option<&Context<'a>> {
+        self.iter().next()
+    }
+
+    /// All of them, the one to go by first.
+    pub fn iter(&self) -> impl Iterator<Item = &Context<'a>> {
+        self.list.iter().flatten()
+    }
+}
