@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* Copies what a call moved out of the memory of the process that made it. */
+#ifndef SLUICE_CAPTURE_H
+#define SLUICE_CAPTURE_H
+
+#include "connections.h"
+
+#define MAX_VECTORS 16
+#define PEEK 16
+
+/* Where the bytes of a call are. */
+struct buffers {
+	__u64 vector;   /* of iovecs, or 0 */
+	__u64 base;     /* of the only buffer */
+	__u32 count;    /* of iovecs */
+	__u8 operation;
+	__u8 is_opaque;
+};
+
+struct scratch {
+	__u32 busy;
+	__u32 padding;
+	struct data_event event;
+	__u8 bytes[2 * MAX_CAPTURE];
+};
+
+/* One for each processor: user space sets the number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* The arguments of the call that the current thread is in. */
+static __always_inline void find_buffers(struct buffers *buffers, __u64 number, __u64 second, __u64 third)
+{
+	struct user_message_header header = {};
+
+	switch (number) {
+#if defined(__TARGET_ARCH_x86)
+	case 0: buffers->operation = OPERATION_READ; goto single;
+	case 1: buffers->operation = OPERATION_WRITE; goto single;
+	case 44: buffers->operation = OPERATION_SENDTO; goto single;
+	case 45: buffers->operation = OPERATION_RECVFROM; goto single;
+	case 19: case 327: buffers->operation = OPERATION_READV; goto vector;
+	case 20: case 328: buffers->operation = OPERATION_WRITEV; goto vector;
+	case 46: buffers->operation = OPERATION_SENDMSG; goto message;
+	case 47: buffers->operation = OPERATION_RECVMSG; goto message;
+	case 307: buffers->operation = OPERATION_SENDMMSG; goto messages;
+	case 299: buffers->operation = OPERATION_RECVMMSG; goto messages;
+	case 40: buffers->operation = OPERATION_SENDFILE; goto opaque;
+	case 275: buffers->operation = OPERATION_SPLICE; goto opaque;
+	case 426: buffers->operation = OPERATION_IO_URING; goto opaque;
+#else
+	case 63: buffers->operation = OPERATION_READ; goto single;
+	case 64: buffers->operation = OPERATION_WRITE; goto single;
+	case 206: buffers->operation = OPERATION_SENDTO; goto single;
+	case 207: buffers->operation = OPERATION_RECVFROM; goto single;
+	case 65: case 286: buffers->operation = OPERATION_READV; goto vector;
+	case 66: case 287: buffers->operation = OPERATION_WRITEV; goto vector;
+	case 211: buffers->operation = OPERATION_SENDMSG; goto message;
+	case 212: buffers->operation = OPERATION_RECVMSG; goto message;
+	case 269: buffers->operation = OPERATION_SENDMMSG; goto messages;
+	case 243: buffers->operation = OPERATION_RECVMMSG; goto messages;
+	case 71: buffers->operation = OPERATION_SENDFILE; goto opaque;
+	case 76: buffers->operation = OPERATION_SPLICE; goto opaque;
+	case 426: buffers->operation = OPERATION_IO_URING; goto opaque;
+#endif
+	default: buffers->operation = OPERATION_OTHER; goto opaque;
+	}
+messages:
+	/* With several messages it is not known which one this is. */
+	if (third != 1)
+		goto opaque;
+message:
+	if (bpf_probe_read_user(&header, sizeof(header), (void *)second))
+		goto opaque;
+	second = header.vector;
+	third = header.vector_length;
+vector:
+	buffers->vector = second;
+	buffers->count = third;
+	return;
+single:
+	buffers->base = second;
+	return;
+opaque:
+	buffers->is_opaque = 1;
+}
+
+/* The first bytes of a call; returns how many there are. */
+static __always_inline __u32 peek(struct buffers *buffers, __u32 length, __u8 *first)
+{
+	__u64 base = buffers->base;
+	__u64 available = length;
+	struct user_iovec entry = {};
+
+	if (buffers->vector) {
+		for (int i = 0; i < 4; i++) {
+			if (i >= buffers->count)
+				break;
+			if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(buffers->vector + i * sizeof(entry))))
+				return 0;
+			if (entry.length)
+				break;
+		}
+		base = entry.base;
+		if (entry.length < available)
+			available = entry.length;
+	}
+	if (available >= PEEK)
+		return bpf_probe_read_user(first, PEEK, (void *)base) ? 0 : PEEK;
+	available &= PEEK - 1;
+	return bpf_probe_read_user(first, available, (void *)base) ? 0 : available;
+}
+
+static __always_inline bool is_method_byte(__u8 byte)
+{
+	return (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '_' || byte == '/' || byte == '1' || byte == '.';
+}
+
+/* Whether these may be the first bytes of an HTTP/1 message: `HTTP/1.` or a method and a space. User space decides. */
+static __always_inline bool may_begin_message(const __u8 *first, __u32 count)
+{
+	if (count == 0 || first[0] < 'A' || first[0] > 'Z')
+		return false;
+	for (int i = 1; i < 8; i++) {
+		if (i >= count)
+			return true;
+		if (first[i] == ' ')
+			return i >= 3;
+		if (!is_method_byte(first[i]))
+			return false;
+	}
+	return true;
+}
+
+static __always_inline bool is_tls(const __u8 *first, __u32 count)
+{
+	return count >= 3 && first[0] >= 0x14 && first[0] <= 0x17 && first[1] == 3 && first[2] <= 4;
+}
+
+static __always_inline bool is_http2(const __u8 *first, __u32 count)
+{
+	return count >= 8 && first[0] == 'P' && first[1] == 'R' && first[2] == 'I' && first[3] == ' ' &&
+	       first[4] == '*' && first[5] == ' ' && first[6] == 'H';
+}
+
+/* Copies up to `want` bytes; returns how many. */
+static __always_inline __u32 copy_bytes(struct scratch *scratch, struct buffers *buffers, __u32 want)
+{
+	__u32 done = 0;
+
+	if (want > MAX_CAPTURE)
+		want = MAX_CAPTURE;
+	if (!buffers->vector) {
+		if (want == 0 || bpf_probe_read_user(scratch->bytes, want, (void *)buffers->base)) {
+			scratch->event.flags |= FLAG_FAULT;
+			return 0;
+		}
+		return want;
+	}
+	for (int i = 0; i < MAX_VECTORS; i++) {
+		struct user_iovec entry;
+		__u32 part;
+
+		if (i >= buffers->count || done >= want || done >= MAX_CAPTURE)
+			break;
+		if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(buffers->vector + i * sizeof(entry))))
+			goto fault;
+		part = entry.length < want - done ? entry.length : want - done;
+		if (part == 0)
+			continue;
+		if (part > MAX_CAPTURE)
+			part = MAX_CAPTURE;
+		if (bpf_probe_read_user(scratch->bytes + (done & (MAX_CAPTURE - 1)), part, (void *)entry.base))
+			goto fault;
+		done += part;
+	}
+	return done;
+fault:
+	scratch->event.flags |= FLAG_FAULT;
+	return done;
+}
+
+#endif

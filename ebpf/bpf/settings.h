@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What user space sets before loading, and the maps that all programs share. */
+#ifndef SLUICE_SETTINGS_H
+#define SLUICE_SETTINGS_H
+
+#include "events.h"
+
+#define MAX_PORTS 64
+#define WAKE_UP_AT (128 * 1024)
+
+/* How many bytes from the start of a message on are captured. */
+const volatile __u32 capture_size = 4096;
+/* Whether `processes` decides who is watched. */
+const volatile __u8 filter_processes = 0;
+/* If not 0, only connections with one of these ports at either end. */
+const volatile __u32 port_count = 0;
+const volatile __u16 ports[MAX_PORTS] = {};
+/* Whether content is wanted at all. */
+const volatile __u8 capture = 1;
+
+enum verdict {
+	VERDICT_WATCH = 1,
+	VERDICT_IGNORE = 2,
+};
+
+/* Thread group to verdict. One that is missing is watched: user space decides when it hears of it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, __u8);
+} processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 * 1024 * 1024);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOSS_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+/* Our own thread group, as the initial namespace numbers it; found by the iterator that we run ourselves. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} own_process SEC(".maps");
+
+static __always_inline void count_loss(__u32 reason)
+{
+	__u64 *count = bpf_map_lookup_elem(&losses, &reason);
+
+	if (count)
+		*count += 1;
+}
+
+/* Waking the reader for every event doubles a request's latency, so it is woken only when much is waiting. */
+static __always_inline __u64 wake_up(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > WAKE_UP_AT ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline bool tell(void *event, __u64 size, __u32 loss)
+{
+	if (bpf_ringbuf_output(&events, event, size, wake_up()) == 0)
+		return true;
+	count_loss(loss);
+	return false;
+}
+
+static __always_inline bool is_own(__u32 tgid)
+{
+	__u32 zero = 0;
+	__u32 *own = bpf_map_lookup_elem(&own_process, &zero);
+
+	return own && *own == tgid;
+}
+
+static __always_inline bool is_watched(__u32 tgid)
+{
+	__u8 *verdict;
+
+	if (tgid == 0 || is_own(tgid))
+		return false;
+	if (!filter_processes)
+		return true;
+	verdict = bpf_map_lookup_elem(&processes, &tgid);
+	return !verdict || *verdict != VERDICT_IGNORE;
+}
+
+#endif

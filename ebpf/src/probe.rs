@@ -1,0 +1,1 @@
+//! What this host allows, found by looking and by loading.

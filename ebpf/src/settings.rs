@@ -1,0 +1,56 @@
+//! What the programs are told before they are loaded.
+
+/// The most bytes that are captured from the start of a message on.
+pub const MAX_CAPTURE: u32 = 16_384;
+
+/// The most ports that connections can be chosen by.
+pub const MAX_PORTS: usize = 64;
+
+/// What the programs are told before they are loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Which tier to load.
+    pub tier: TierChoice,
+    /// Whether processes are chosen by the verdicts given to [`crate::Verdicts`].
+    pub filter_processes: bool,
+    /// Only connections with one of these ports at either end; empty means all. At most [`MAX_PORTS`].
+    pub ports: Vec<u16>,
+    /// Bytes captured from the start of a message on, in each direction; at most [`MAX_CAPTURE`], 0 for none.
+    pub capture: u32,
+    /// Whether tier A notes when calls begin, at about 0.1 microseconds for every system call on the host.
+    pub time_calls: bool,
+    /// Size of the ring between kernel and user space in bytes, rounded up to a power of two.
+    pub ring_bytes: u32,
+}
+
+/// Which tier to load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierChoice {
+    /// The best that the kernel takes.
+    #[default]
+    Best,
+    /// Tier A or nothing.
+    A,
+    /// Tier B or nothing.
+    B,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            tier: TierChoice::Best,
+            filter_processes: false,
+            ports: Vec::new(),
+            capture: 4_096,
+            time_calls: false,
+            ring_bytes: 8 << 20,
+        }
+    }
+}
+
+impl Settings {
+    /// The ring's size as the kernel takes it: a power of two, at least 256 KiB, which is twice what may wait.
+    pub(crate) fn ring_size(&self) -> u32 {
+        self.ring_bytes.clamp(256 << 10, 1 << 30).next_power_of_two()
+    }
+}
