@@ -23,7 +23,8 @@ struct connection {
 	__u8 announced;
 	__u8 ignored;
 	__u8 unrecognised; /* calls that looked like no message */
-	__u8 padding[3];
+	__u8 fresh;
+	__u8 padding[2];
 };
 
 /* Calls without a message start after which a connection is taken for something other than HTTP. */
@@ -145,6 +146,18 @@ static __always_inline struct connection *connection_or_new(struct sock *sk)
 	return connection;
 }
 
+/* From here on every byte is accounted for. */
+static __always_inline void begin_streams(struct connection *connection, struct sock *sk)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+
+	connection->fresh = 1;
+	connection->streams[INBOUND].sequence = BPF_CORE_READ(tcp, copied_seq);
+	connection->streams[INBOUND].started = 1;
+	connection->streams[OUTBOUND].sequence = BPF_CORE_READ(tcp, write_seq);
+	connection->streams[OUTBOUND].started = 1;
+}
+
 static __always_inline void read_ends(struct connection_event *event, struct sock *sk)
 {
 	event->family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -182,6 +195,7 @@ static __always_inline void announce(struct connection *connection, struct sock 
 		return;
 	event.kind = KIND_CONNECTION;
 	event.role = connection->role;
+	event.fresh = connection->fresh;
 	event.tgid = connection->tgid;
 	event.socket = connection->id;
 	event.time = bpf_ktime_get_ns();

@@ -68,7 +68,7 @@ struct connection_event {
 	__u8 kind;
 	__u8 role;
 	__u8 family;
-	__u8 padding;
+	__u8 fresh; /* seen since it was established */
 	__u32 tgid;
 	__u64 socket;
 	__u64 time;
@@ -110,6 +110,7 @@ struct socket_event {
 	__u64 end;
 	__u32 round_trip;
 	__u32 retransmits;
+	__u64 extents[2]; /* of a close: bytes moved in each direction */
 };
 
 struct process_event {

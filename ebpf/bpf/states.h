@@ -30,6 +30,17 @@ static __always_inline void on_connecting(struct sock *sk)
 	connection->connect_start = bpf_ktime_get_ns();
 }
 
+/* Who accepts it is not known yet: this runs when the last packet of the handshake arrives. */
+static __always_inline void on_accepted(struct sock *sk)
+{
+	struct connection *connection = connection_or_new(sk);
+
+	if (!connection)
+		return;
+	connection->role = ROLE_SERVER;
+	begin_streams(connection, sk);
+}
+
 static __always_inline void on_connect_result(struct connection *connection, struct sock *sk, __u8 failed)
 {
 	struct socket_event event = { .kind = KIND_CONNECT, .failed = failed, .start = connection->connect_start };
@@ -37,6 +48,8 @@ static __always_inline void on_connect_result(struct connection *connection, str
 	if (!connection->connect_start)
 		return;
 	connection->connect_start = 0;
+	if (!failed)
+		begin_streams(connection, sk);
 	announce(connection, sk);
 	tell_socket(connection, sk, &event);
 }
@@ -52,6 +65,10 @@ int BPF_PROG(set_state, struct sock *sk, int old_state, int new_state)
 		on_connecting(sk);
 		return 0;
 	}
+	if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED) {
+		on_accepted(sk);
+		return 0;
+	}
 	if (old_state != TCP_SYN_SENT && new_state != TCP_CLOSE)
 		return 0;
 	connection = connection_of(sk);
@@ -60,7 +77,10 @@ int BPF_PROG(set_state, struct sock *sk, int old_state, int new_state)
 	if (old_state == TCP_SYN_SENT)
 		on_connect_result(connection, sk, new_state != TCP_ESTABLISHED);
 	if (new_state == TCP_CLOSE) {
-		struct socket_event event = { .kind = KIND_CLOSE };
+		struct socket_event event = {
+			.kind = KIND_CLOSE,
+			.extents = { connection->streams[INBOUND].next, connection->streams[OUTBOUND].next },
+		};
 
 		if (connection->announced)
 			tell_socket(connection, sk, &event);

@@ -36,6 +36,8 @@ pub struct Connection {
     pub tgid: u32,
     /// Whether the process connected (`Some(true)`) or accepted (`Some(false)`).
     pub is_client: Option<bool>,
+    /// Whether every byte since it was established is accounted for.
+    pub is_fresh: bool,
     /// When this was told.
     pub time: u64,
     /// The cgroup of the process.
@@ -102,6 +104,10 @@ pub struct Incident {
     pub round_trip: u32,
     /// Segments retransmitted on the connection so far.
     pub retransmits: u32,
+    /// Of a close: how many bytes the process has received.
+    pub received: u64,
+    /// Of a close: how many bytes the process has sent.
+    pub sent: u64,
 }
 
 /// A process that begins or ends.
@@ -204,6 +210,7 @@ impl Connection {
                 2 => Some(false),
                 _ => None,
             },
+            is_fresh: fields.u8(3)? != 0,
             tgid: fields.u32(4)?,
             socket: fields.u64(8)?,
             time: fields.u64(16)?,
@@ -250,6 +257,8 @@ impl Incident {
             end: fields.u64(24)?,
             round_trip: fields.u32(32)?,
             retransmits: fields.u32(36)?,
+            received: fields.u64(40)?,
+            sent: fields.u64(48)?,
         })
     }
 }

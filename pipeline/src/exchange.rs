@@ -164,12 +164,13 @@ pub mod process {
     pub const PID: &str = "process.pid";
     /// int: the process, as its own PID namespace numbers it, which is what an SDK in it reports; absent if the same.
     pub const NAMESPACE_PID: &str = "sluice.process.namespace_pid";
+    /// string: the host name of the process's own UTS namespace, which is what an SDK in it reports; absent if unknown
+    /// or the same.
+    pub const NAMESPACE_HOST_NAME: &str = "sluice.process.namespace_host_name";
     /// string: the file name of the executable.
     pub const EXECUTABLE_NAME: &str = "process.executable.name";
     /// string: its path.
     pub const EXECUTABLE_PATH: &str = "process.executable.path";
-    /// string.
-    pub const COMMAND_LINE: &str = "process.command_line";
     /// string: 64 hexadecimal digits, from the cgroup; absent outside containers.
     pub const CONTAINER_ID: &str = "container.id";
     /// string: from the cgroup, where Kubernetes made it.

@@ -49,7 +49,7 @@ fn more_captured_than_there_is_is_refused() {
 
 #[test]
 fn addresses_of_ipv4_through_ipv6_are_ipv4() {
-    let mut event = vec![1, 2, 10, 0];
+    let mut event = vec![1, 2, 10, 1];
     event.extend(7_u32.to_le_bytes());
     event.extend([0; 24]);
     event.extend(1_u32.to_le_bytes());
@@ -62,6 +62,7 @@ fn addresses_of_ipv4_through_ipv6_are_ipv4() {
     assert_eq!(connection.local, "127.0.0.1:80".parse().unwrap());
     assert_eq!(connection.peer, "[::1]:40000".parse().unwrap());
     assert_eq!(connection.is_client, Some(false));
+    assert!(connection.is_fresh);
 }
 
 #[test]
