@@ -10,10 +10,12 @@ mod object;
 pub mod probe;
 mod reader;
 mod settings;
+mod types;
 
 pub use event::Event;
 pub use loader::{LoadError, Programs, Report, Verdict, Verdicts};
 pub use losses::{Loss, Losses};
 pub use object::Tier;
 pub use reader::Reader;
+pub use types::drop_reasons;
 pub use settings::{MAX_CAPTURE, MAX_PORTS, Settings, TierChoice};

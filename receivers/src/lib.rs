@@ -11,6 +11,8 @@ use sluice_pipeline::component::Registry;
 
 /// Adds every receiver of this build.
 pub fn register(registry: &mut Registry) {
+    #[cfg(feature = "ebpf_network")]
+    registry.receiver::<ebpf_network::EbpfNetwork>();
     #[cfg(feature = "otlp")]
     registry.receiver::<otlp::Otlp>();
     #[cfg(feature = "zipkin")]

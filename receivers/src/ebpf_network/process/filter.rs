@@ -31,6 +31,8 @@ pub struct MatcherConfig {
     pub command_line: String,
     /// The begin of the container id, at least 8 hexadecimal digits, or `*` for any container.
     pub container_id: String,
+    /// Ports of which the server's end of a connection must have one. Other connections of the process are not watched.
+    pub ports: Vec<u16>,
 }
 
 /// The compiled form of [`FilterConfig`].
@@ -46,6 +48,7 @@ pub struct Matcher {
     executable: Option<Regex>,
     command_line: Option<Regex>,
     container_id: String,
+    ports: Vec<u16>,
 }
 
 impl FilterConfig {
@@ -57,7 +60,7 @@ impl FilterConfig {
                 if *matcher == MatcherConfig::default() {
                     problems.push(Problem::at(
                         &key,
-                        "it matches every process; set executable, command_line or container_id",
+                        "it matches every process; set executable, command_line, container_id or ports",
                     ));
                 }
                 for (name, pattern) in
@@ -97,6 +100,7 @@ impl MatcherConfig {
             executable: compile(&self.executable).ok()?,
             command_line: compile(&self.command_line).ok()?,
             container_id: self.container_id.to_ascii_lowercase(),
+            ports: self.ports.clone(),
         })
     }
 }
@@ -115,15 +119,26 @@ impl Filter {
         self.include.is_empty() && self.exclude.is_empty()
     }
 
-    /// Whether the process is watched.
+    /// Whether a connection of the process is watched, by the port of the server's end.
     #[must_use]
-    pub fn watches(&self, identity: &Identity) -> bool {
+    pub fn watches(&self, identity: &Identity, port: u16) -> bool {
+        let matches = |matcher: &Matcher| matcher.matches(identity) && matcher.takes(port);
+        (self.include.is_empty() || self.include.iter().any(matches)) && !self.exclude.iter().any(matches)
+    }
+
+    /// Whether any connection of the process can be watched.
+    #[must_use]
+    pub fn can_watch(&self, identity: &Identity) -> bool {
         (self.include.is_empty() || self.include.iter().any(|matcher| matcher.matches(identity)))
-            && !self.exclude.iter().any(|matcher| matcher.matches(identity))
+            && !self.exclude.iter().any(|matcher| matcher.matches(identity) && matcher.ports.is_empty())
     }
 }
 
 impl Matcher {
+    fn takes(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
+    }
+
     fn matches(&self, identity: &Identity) -> bool {
         let container = match self.container_id.as_str() {
             "" => true,
@@ -165,7 +180,7 @@ mod tests {
 
     #[test]
     fn without_entries_all_are_watched() {
-        assert!(filter("{}").watches(&process("/bin/a", b"", "")));
+        assert!(filter("{}").watches(&process("/bin/a", b"", ""), 80));
         assert!(filter("{}").is_empty());
     }
 
@@ -175,10 +190,18 @@ mod tests {
             r#"{"include": [{"executable": "/java$", "command_line": "-jar shop\\.jar"}, {"container_id": "*"}],
                 "exclude": [{"executable": "/envoy$"}]}"#,
         );
-        assert!(filter.watches(&process("/usr/bin/java", b"java\0-jar\0shop.jar\0", "")));
-        assert!(!filter.watches(&process("/usr/bin/java", b"java\0-jar\0other.jar\0", "")));
-        assert!(filter.watches(&process("/bin/x", b"x\0", "abcdef0123")));
-        assert!(!filter.watches(&process("/usr/bin/envoy", b"envoy\0", "abcdef0123")));
+        assert!(filter.watches(&process("/usr/bin/java", b"java\0-jar\0shop.jar\0", ""), 80));
+        assert!(!filter.watches(&process("/usr/bin/java", b"java\0-jar\0other.jar\0", ""), 80));
+        assert!(filter.watches(&process("/bin/x", b"x\0", "abcdef0123"), 80));
+        assert!(!filter.watches(&process("/usr/bin/envoy", b"envoy\0", "abcdef0123"), 80));
+    }
+
+    #[test]
+    fn ports_choose_connections_of_a_process() {
+        let filter = filter(r#"{"include": [{"executable": "x", "ports": [80]}], "exclude": [{"ports": [9]}]}"#);
+        let process = process("/bin/x", b"", "");
+        assert!(filter.watches(&process, 80) && !filter.watches(&process, 81) && filter.can_watch(&process));
+        assert!(!filter.watches(&process, 9));
     }
 
     #[test]

@@ -1,0 +1,131 @@
+//! The keys of the `ebpf_network` receiver.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sluice_ebpf::{MAX_CAPTURE, MAX_PORTS, Settings, TierChoice};
+use sluice_pipeline::component::{ComponentConfig, Problem};
+
+use super::{
+    metrics::MetricsConfig,
+    process::FilterConfig,
+    redaction::RedactionConfig,
+    sampling::{Limits, SamplingConfig, Size},
+};
+
+/// The smallest and the largest ring that is worth having, in bytes.
+const RING_SIZES: std::ops::RangeInclusive<usize> = 256 << 10..=1 << 30;
+
+/// The keys of the `ebpf_network` receiver.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct EbpfNetworkConfig {
+    /// How transfers are seen.
+    pub tier: Tier,
+    /// Which processes are watched. Sluice never watches itself.
+    pub processes: FilterConfig,
+    /// Whether other processes that run the same executable as this one are watched too. They are not by default, since
+    /// two that watch each other report each other's reports.
+    pub own_executable: bool,
+    /// If given, only connections with one of these ports at either end are watched; at most 64.
+    pub ports: Vec<u16>,
+    /// The most bytes that are captured of the head of a message, up to 16 KiB. What is longer is cut, and the exchange
+    /// marked as truncated.
+    pub max_header_size: Size,
+    /// Whether the begin of system calls is noted, so that reads and writes have durations. Tier B has them anyway; in tier
+    /// A it costs about 0.1 microseconds for every system call on the host.
+    pub syscall_timing: bool,
+    /// Size of the ring between kernel and Sluice. A larger one loses less in a burst.
+    pub ring_buffer_size: Size,
+    /// How many connections are followed at a time; further ones are counted and left out.
+    pub max_connections: usize,
+    /// Metrics of HTTP and TCP, where the receiver is used in a metrics pipeline.
+    pub metrics: MetricsConfig,
+    /// Which exchanges become log records, where the receiver is used in a logs pipeline.
+    pub sampling: SamplingConfig,
+    /// What is blanked before a record exists, beyond what always is.
+    pub redaction: RedactionConfig,
+}
+
+/// How transfers are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// The best that the kernel takes.
+    #[default]
+    Auto,
+    /// By socket tracepoints (Linux 6.3 and later).
+    A,
+    /// By all system calls.
+    B,
+}
+
+impl Default for EbpfNetworkConfig {
+    fn default() -> Self {
+        Self {
+            tier: Tier::Auto,
+            processes: FilterConfig::default(),
+            own_executable: false,
+            ports: Vec::new(),
+            max_header_size: Size(4 << 10),
+            syscall_timing: false,
+            ring_buffer_size: Size(8 << 20),
+            max_connections: 65_536,
+            metrics: MetricsConfig::default(),
+            sampling: SamplingConfig::default(),
+            redaction: RedactionConfig::default(),
+        }
+    }
+}
+
+impl ComponentConfig for EbpfNetworkConfig {
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.processes.problems("processes", &mut problems);
+        if self.ports.len() > MAX_PORTS {
+            problems.push(Problem::at(
+                "ports",
+                format!("has {} ports; name at most {MAX_PORTS}", self.ports.len()),
+            ));
+        }
+        if !(256..=MAX_CAPTURE as usize).contains(&self.max_header_size.0) {
+            problems.push(Problem::at(
+                "max_header_size",
+                format!("{} cannot be captured; it must be 256B to 16KiB", self.max_header_size),
+            ));
+        }
+        if !RING_SIZES.contains(&self.ring_buffer_size.0) {
+            problems.push(Problem::at(
+                "ring_buffer_size",
+                format!("a ring of {} cannot work; it must be 256KiB to 1GiB", self.ring_buffer_size),
+            ));
+        }
+        if self.max_connections == 0 {
+            problems.push(Problem::at("max_connections", "must be at least 1"));
+        }
+        problems.extend(self.metrics.problems("metrics"));
+        problems.extend(self.sampling.problems("sampling"));
+        problems.extend(self.redaction.problems("redaction"));
+        problems
+    }
+}
+
+impl EbpfNetworkConfig {
+    /// What the kernel side is told. Bodies are captured only as far as some rule can use them.
+    #[must_use]
+    pub fn settings(&self, limits: Limits) -> Settings {
+        let content = limits.request.max(limits.response);
+        let capture = self.max_header_size.0.saturating_add(content).min(MAX_CAPTURE as usize);
+        Settings {
+            tier: match self.tier {
+                Tier::Auto => TierChoice::Best,
+                Tier::A => TierChoice::A,
+                Tier::B => TierChoice::B,
+            },
+            filter_processes: true,
+            ports: self.ports.clone(),
+            capture: u32::try_from(capture).unwrap_or(MAX_CAPTURE),
+            time_calls: self.syscall_timing,
+            ring_bytes: u32::try_from(self.ring_buffer_size.0).unwrap_or(u32::MAX),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! One connection that is followed.
+
+use sluice_ebpf::event::{Data, operation};
+
+use super::{
+    followed::Process,
+    http,
+    metrics::Pair,
+    socket::{Direction, Ends, Operation, Role, Segment},
+};
+
+/// One connection that is followed.
+pub(super) struct Connection {
+    pub(super) parser: http::Connection,
+    pub(super) ends: Ends,
+    pub(super) role: Role,
+    pub(super) process: Process,
+    pub(super) pair: Option<Pair>,
+    /// When something happened on it, on the monotonic clock in nanoseconds.
+    pub(super) last: u64,
+    /// The parser was told that nothing came for a while.
+    pub(super) is_idle: bool,
+    /// Segments retransmitted so far.
+    retransmits: u32,
+}
+
+impl Connection {
+    pub(super) fn new(
+        is_fresh: bool,
+        ends: Ends,
+        role: Role,
+        process: Process,
+        pair: Option<Pair>,
+        now: u64,
+    ) -> Self {
+        let parser = if is_fresh { http::Connection::new(role) } else { http::Connection::midway(role) };
+        Self { parser, ends, role, process, pair, last: now, is_idle: false, retransmits: 0 }
+    }
+
+    /// How many segments were retransmitted since the last call, by the kernel's count.
+    pub(super) fn retransmitted(&mut self, total: u32) -> u32 {
+        let new = total.saturating_sub(self.retransmits);
+        self.retransmits = self.retransmits.max(total);
+        new
+    }
+
+    /// A transfer in the parser's terms.
+    pub(super) fn segment<'a>(&mut self, data: &Data<'a>) -> Segment<'a> {
+        self.last = data.end;
+        self.is_idle = false;
+        Segment {
+            direction: if data.is_outbound { Direction::Outbound } else { Direction::Inbound },
+            operation: operation_of(data.operation),
+            offset: data.offset,
+            length: data.length,
+            bytes: data.bytes,
+            start: data.start,
+            end: data.end,
+            round_trip: data.round_trip,
+            retransmits: self.retransmitted(data.retransmits),
+        }
+    }
+}
+
+fn operation_of(number: u8) -> Operation {
+    match number {
+        operation::READ => Operation::Read,
+        operation::READV => Operation::Readv,
+        operation::RECVFROM => Operation::Recvfrom,
+        operation::RECVMSG => Operation::Recvmsg,
+        operation::RECVMMSG => Operation::Recvmmsg,
+        operation::WRITE => Operation::Write,
+        operation::WRITEV => Operation::Writev,
+        operation::SENDTO => Operation::Sendto,
+        operation::SENDMSG => Operation::Sendmsg,
+        operation::SENDMMSG => Operation::Sendmmsg,
+        operation::SENDFILE => Operation::Sendfile,
+        operation::SPLICE => Operation::Splice,
+        operation::IO_URING => Operation::IoUring,
+        _ => Operation::Other,
+    }
+}

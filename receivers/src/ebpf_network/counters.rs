@@ -1,0 +1,100 @@
+//! Counts what the receiver could not see, understand or hand on.
+
+use metrics::{Counter, Gauge, counter, gauge};
+use sluice_ebpf::Losses;
+use sluice_pipeline::component::ComponentId;
+
+use super::{http::Loss, record::Reason};
+
+/// Why something that was seen is not handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dropped {
+    /// The pipeline is slower than what comes.
+    PipelineBusy,
+    /// The byte budget is used up.
+    Memory,
+    /// The pipeline refused it for good.
+    Refused,
+}
+
+/// The counters of one receiver.
+pub(super) struct Counters {
+    id: String,
+    losses: [(u64, Counter); sluice_ebpf::Loss::ALL.len()],
+    exchanges: Counter,
+    events: Counter,
+    unreadable: Counter,
+    connections: Gauge,
+    connection_bytes: Gauge,
+}
+
+impl Counters {
+    pub(super) fn new(id: &ComponentId) -> Self {
+        let id = id.to_string();
+        let losses = sluice_ebpf::Loss::ALL.map(|loss| {
+            let counter =
+                counter!("sluice_ebpf_lost_events", "receiver" => id.clone(), "reason" => loss.reason());
+            (0, counter)
+        });
+        Self {
+            losses,
+            exchanges: counter!("sluice_ebpf_exchanges", "receiver" => id.clone()),
+            events: counter!("sluice_ebpf_events", "receiver" => id.clone()),
+            unreadable: counter!("sluice_ebpf_lost_events", "receiver" => id.clone(), "reason" => "unreadable"),
+            connections: gauge!("sluice_ebpf_connections", "receiver" => id.clone()),
+            connection_bytes: gauge!("sluice_ebpf_connection_bytes", "receiver" => id.clone()),
+            id,
+        }
+    }
+
+    /// Publishes what the kernel has counted, and how much is held.
+    pub(super) fn publish(&mut self, losses: &Losses, unreadable: u64, connections: usize, bytes: usize) {
+        for ((_, now), (before, counter)) in losses.read().iter().zip(&mut self.losses) {
+            counter.increment(now.saturating_sub(*before));
+            *before = *now;
+        }
+        self.unreadable.absolute(unreadable);
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
+        {
+            self.connections.set(connections as f64);
+            self.connection_bytes.set(bytes as f64);
+        }
+    }
+
+    pub(super) fn events(&self, count: usize) {
+        self.events.increment(count as u64);
+    }
+
+    pub(super) fn exchange(&self) {
+        self.exchanges.increment(1);
+    }
+
+    /// Messages that were seen in part, or not understood.
+    pub(super) fn lost(&self, loss: Loss) {
+        counter!("sluice_ebpf_lost_messages", "receiver" => self.id.clone(), "reason" => loss.reason())
+            .increment(1);
+    }
+
+    /// Exchanges that stay without record by the sampling rules.
+    pub(super) fn unrecorded(&self, reason: Reason) {
+        counter!("sluice_ebpf_unrecorded_exchanges", "receiver" => self.id.clone(), "reason" => reason.label())
+            .increment(1);
+    }
+
+    /// Connections beyond those that are followed.
+    pub(super) fn too_many_connections(&self) {
+        counter!("sluice_ebpf_unfollowed_connections", "receiver" => self.id.clone(), "reason" => "max_connections")
+            .increment(1);
+    }
+}
+
+/// Counts items that are not handed on.
+pub(super) fn dropped(id: &ComponentId, items: usize, reason: Dropped) {
+    let reason = match reason {
+        Dropped::PipelineBusy => "pipeline_busy",
+        Dropped::Memory => "budget",
+        Dropped::Refused => "refused",
+    };
+    counter!("sluice_ebpf_dropped_items", "receiver" => id.to_string(), "reason" => reason)
+        .increment(items as u64);
+}
