@@ -1,0 +1,96 @@
+//! Boundaries of histogram buckets, and the bucket of a value.
+
+/// The upper boundaries of buckets, in order; values above the last have a bucket of their own.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    upper: Box<[u64]>,
+    /// By the bit length of a value, how many boundaries are below every such value.
+    certain: [u8; 65],
+    /// As `HistogramDataPoint.explicit_bounds` has them, packed.
+    encoded: Box<[u8]>,
+    per_unit: f64,
+}
+
+impl Bounds {
+    /// Boundaries of which `per_unit` make one unit of the metric. The configuration has checked that they rise.
+    pub(super) fn new(upper: impl IntoIterator<Item = u64>, per_unit: f64) -> Self {
+        let upper: Box<[u64]> = upper.into_iter().take(super::config::MAX_BUCKETS).collect();
+        let mut certain = [0; 65];
+        for (bits, count) in certain.iter_mut().enumerate().skip(1) {
+            let least = 1u64 << (bits - 1);
+            *count = u8::try_from(upper.partition_point(|bound| *bound < least)).unwrap_or(u8::MAX);
+        }
+        let encoded = upper.iter().flat_map(|bound| (*bound as f64 / per_unit).to_le_bytes()).collect();
+        Self { upper, certain, encoded, per_unit }
+    }
+
+    /// How many numbers a histogram takes: the sum, then the buckets.
+    pub(super) fn cells(&self) -> usize {
+        1 + self.upper.len() + 1
+    }
+
+    /// Adds a value to a histogram of [`Bounds::cells`] numbers.
+    #[inline]
+    pub(super) fn record(&self, cells: &mut [u64], value: u64) {
+        let Some((sum, buckets)) = cells.split_first_mut() else { return };
+        *sum = sum.saturating_add(value);
+        if let Some(count) = buckets.get_mut(self.bucket(value)) {
+            *count += 1;
+        }
+    }
+
+    /// The place of the first boundary that is not below the value.
+    #[inline]
+    fn bucket(&self, value: u64) -> usize {
+        let bits = (64 - value.leading_zeros()) as usize;
+        let mut place = usize::from(self.certain[bits]);
+        while self.upper.get(place).is_some_and(|bound| *bound < value) {
+            place += 1;
+        }
+        place
+    }
+
+    pub(super) fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    /// A sum of values in the unit of the metric.
+    pub(super) fn in_unit(&self, sum: u64) -> f64 {
+        sum as f64 / self.per_unit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_boundary_belongs_to_the_bucket_below_it() {
+        let bounds = Bounds::new([0, 5, 10], 1.0);
+        let buckets = [0, 1, 5, 6, 10, 11, u64::MAX].map(|value| bounds.bucket(value));
+        assert_eq!(buckets, [0, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(Bounds::new([], 1.0).bucket(7), 0);
+    }
+
+    #[test]
+    fn boundaries_are_the_nearest_doubles() {
+        let bounds = Bounds::new([5_000_000, 10_000_000_000], 1e9);
+        assert_eq!(bounds.encoded(), [0.005f64.to_le_bytes(), 10f64.to_le_bytes()].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn buckets_are_those_of_a_search(
+            upper in proptest::collection::btree_set(prop_oneof![any::<u64>(), 0u64..3000], 0..64),
+            values in proptest::collection::vec(prop_oneof![any::<u64>(), 0u64..3000], 100),
+        ) {
+            let upper: Vec<u64> = upper.into_iter().collect();
+            let bounds = Bounds::new(upper.iter().copied(), 1.0);
+            for value in values.into_iter().chain(upper.iter().copied()) {
+                prop_assert_eq!(bounds.bucket(value), upper.iter().filter(|bound| **bound < value).count());
+            }
+        }
+    }
+}
