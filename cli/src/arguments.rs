@@ -53,6 +53,14 @@ pub(crate) enum Command {
     /// Write a commented configuration to start from
     #[command(after_help = "Example:\n  sluice init gateway.yaml")]
     Init(InitOptions),
+    /// Show kernel events on the traces of a small application of its own
+    #[command(
+        after_help = "Example:\n  sudo sluice demo\n\nWithout the privileges for the kernel side it says what is missing, and shows the rest."
+    )]
+    Demo(DemoOptions),
+    /// An application of the demo
+    #[command(hide = true)]
+    DemoActor(ActorOptions),
     /// List the feature gates
     #[command(after_help = "Example:\n  sluice featuregate service.profilesSupport")]
     Featuregate(FeaturegateOptions),
@@ -128,6 +136,37 @@ pub(crate) struct InitOptions {
     /// The file to write, which must not exist; - for standard output
     #[arg(default_value = "sluice.yaml")]
     pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// How many requests the client makes
+    #[arg(long, default_value_t = 4)]
+    pub(crate) requests: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ActorOptions {
+    pub(crate) role: ActorRole,
+    /// The port to listen on
+    #[arg(long, default_value_t = 0)]
+    pub(crate) listen: u16,
+    /// The port to send requests to
+    #[arg(long, default_value_t = 0)]
+    pub(crate) upstream: u16,
+    /// The port to send spans to
+    #[arg(long)]
+    pub(crate) otlp: u16,
+    /// How many requests to make
+    #[arg(long, default_value_t = 1)]
+    pub(crate) requests: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ActorRole {
+    Client,
+    Proxy,
+    Server,
 }
 
 #[derive(Debug, Args)]

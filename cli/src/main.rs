@@ -3,6 +3,7 @@
 mod arguments;
 mod components;
 mod configuration;
+mod demo;
 mod gates;
 mod init;
 mod next_steps;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         Some(Command::PrintConfig(options)) => print_config::print(&options, &registry),
         Some(Command::Schema) => schema::print(&registry),
         Some(Command::Init(options)) => init::init(&options),
+        Some(Command::Demo(options)) => demo::demo(&options),
+        Some(Command::DemoActor(options)) => demo::act(&options),
         Some(Command::Featuregate(options)) => gates::list(&options),
         None if arguments.run.configuration.is_given() => run::run(&arguments.run, &registry),
         None => next_steps::print(),

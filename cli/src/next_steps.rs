@@ -3,8 +3,9 @@
 use crate::output::CommandError;
 
 const NEXT_STEPS: &str = "\
-Sluice moves, translates and correlates telemetry. Three next steps:
+Sluice moves, translates and correlates telemetry. Four next steps:
 
+  sudo sluice demo                    see kernel events on the traces of a small application
   sluice init sluice.yaml             write a commented configuration to start from
   sluice validate --config FILE       check any OpenTelemetry Collector file against this build
   sluice run --config FILE            run it
