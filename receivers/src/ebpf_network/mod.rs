@@ -3,6 +3,7 @@
 pub mod exchange;
 pub mod http;
 pub mod metrics;
+pub mod record;
 pub mod redaction;
 pub mod sampling;
 pub mod socket;
