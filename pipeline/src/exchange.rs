@@ -110,7 +110,7 @@ pub mod record {
     /// int: the index of the parent span in its segment.
     pub const SW8_SPAN_ID: &str = "sluice.sw8.span_id";
 
-    /// string: why it was sampled: `status_5xx`, `status_4xx` or `slow`; absent if only counted.
+    /// string: why it was sampled, one of [`super::reason`].
     pub const SAMPLING_REASON: &str = "sluice.sampling.reason";
     /// string: the name or pattern of the rule that sampled it.
     pub const SAMPLING_RULE: &str = "sluice.sampling.rule";
@@ -136,12 +136,26 @@ pub mod syscall {
     pub const END: &str = "end_unix_nano";
     /// int: bytes moved.
     pub const SIZE: &str = "size";
+    /// int: how many calls are folded into this one, itself included; absent if it is only one.
+    pub const COUNT: &str = "count";
     /// int: nanoseconds in the call; absent where it was not measured.
     pub const DURATION: &str = "duration_nano";
     /// int: microseconds.
     pub const RTT: &str = "rtt_micro";
     /// int: segments retransmitted since the connection's previous syscall.
     pub const RETRANSMITS: &str = "retransmits";
+}
+
+/// Values of [`record::SAMPLING_REASON`].
+pub mod reason {
+    /// The response's status is 500 to 599.
+    pub const STATUS_5XX: &str = "status_5xx";
+    /// The response's status is 400 to 499.
+    pub const STATUS_4XX: &str = "status_4xx";
+    /// The exchange lasted at least as long as its rule says.
+    pub const SLOW: &str = "slow";
+    /// The exchange is among the share that its rule takes of all.
+    pub const RATIO: &str = "ratio";
 }
 
 /// Values of [`record::TRACE_FORMAT`].

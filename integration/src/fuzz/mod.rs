@@ -6,6 +6,7 @@
 mod engine;
 mod mutate;
 mod protobuf;
+mod redaction;
 mod seeds;
 mod targets;
 

@@ -10,7 +10,7 @@ use sluice_pipeline::config::{self, Environment, Problems, Source};
 use sluice_pipeline::otlp::{check, count, json, view};
 use sluice_receivers::zipkin::{Format, translate};
 
-use super::{Limits, Target, seeds};
+use super::{Limits, Target, redaction, seeds};
 
 /// All targets.
 pub static TARGETS: &[Target] = &[
@@ -92,6 +92,14 @@ pub static TARGETS: &[Target] = &[
         protobuf: false,
         run: yaml,
         limits: Limits { memory_per_byte: 1024, memory: 1 << 20 },
+    },
+    Target {
+        name: "redaction",
+        seeds: redaction::seeds,
+        dictionary: redaction::DICTIONARY,
+        protobuf: false,
+        run: redaction::run,
+        limits: Limits { memory_per_byte: 32, memory: 4 << 20 },
     },
 ];
 

@@ -32,6 +32,7 @@ pub enum Format {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Contexts<'a> {
     list: [Option<Context<'a>>; 4],
+    sampled: Option<bool>,
 }
 
 impl<'a> Contexts<'a> {
@@ -44,5 +45,31 @@ impl<'a> Contexts<'a> {
     /// All of them, the one to go by first.
     pub fn iter(&self) -> impl Iterator<Item = &Context<'a>> {
         self.list.iter().flatten()
+    }
+
+    /// Whether the caller samples, by the first header that tells. Unlike the contexts it counts headers that carry a
+    /// decision and no ids, such as `b3: 0`.
+    #[must_use]
+    pub const fn sampled(&self) -> Option<bool> {
+        self.sampled
+    }
+}
+
+/// Orders them by precedence; of several with one format the last stays.
+impl<'a> FromIterator<Context<'a>> for Contexts<'a> {
+    fn from_iter<I: IntoIterator<Item = Context<'a>>>(contexts: I) -> Self {
+        let mut list = [None; 4];
+        for context in contexts {
+            let [w3c, b3, b3_multi, sw8] = &mut list;
+            let place = match context.format {
+                Format::W3c => w3c,
+                Format::B3 => b3,
+                Format::B3Multi => b3_multi,
+                Format::Sw8 => sw8,
+            };
+            *place = Some(context);
+        }
+        let sampled = list.iter().flatten().find_map(|context: &Context<'_>| context.sampled);
+        Self { list, sampled }
     }
 }

@@ -1,0 +1,97 @@
+//! Secrets that are known by how they look.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::blank;
+
+/// Bearer tokens outside their header, JSON Web Tokens, AWS access keys, private keys.
+const BUILTIN: &str = r#"(?i:bearer)(?:[\s+:=]|%20)+[^\s"'<>,;&]+|\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*|\bA[KS]IA[0-9A-Z]{16}|-----BEGIN [A-Z ]*PRIVATE KEY(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)"#;
+
+/// How much of the end of a cut text is blanked where it may be the begin of what a configured pattern would match.
+const DOUBTFUL: usize = 64;
+
+/// The most memory that a pattern may take, in bytes.
+pub(super) const EXPRESSION_SIZE: usize = 1 << 20;
+
+/// The patterns, each applied to what the ones before it left.
+#[derive(Debug)]
+pub(super) struct Patterns {
+    builtin: Regex,
+    configured: Vec<Regex>,
+}
+
+impl Patterns {
+    pub(super) fn new(configured: &[String]) -> Result<Self, regex::Error> {
+        let configured: Result<_, _> = configured
+            .iter()
+            .map(|pattern| RegexBuilder::new(pattern).size_limit(EXPRESSION_SIZE).build())
+            .collect();
+        let builtin = RegexBuilder::new(BUILTIN).unicode(false).build()?;
+        Ok(Self { builtin, configured: configured? })
+    }
+
+    /// Blanks what they match in `text` from `start` on; `cut` says that the text goes on.
+    pub(super) fn apply(&self, text: &mut Vec<u8>, start: usize, cut: bool, spare: &mut Vec<u8>) {
+        for expression in std::iter::once(&self.builtin).chain(&self.configured) {
+            let Some(part) = text.get(start..) else { return };
+            if !expression.is_match(part) {
+                continue;
+            }
+            spare.clear();
+            let mut written = 0;
+            for found in expression.find_iter(part) {
+                spare.extend_from_slice(&part[written..found.start()]);
+                blank(spare);
+                written = found.end();
+            }
+            spare.extend_from_slice(&part[written..]);
+            text.truncate(start);
+            text.extend_from_slice(spare);
+        }
+        if cut && !self.configured.is_empty() && text.len() > start {
+            text.truncate(start.max(text.len().saturating_sub(DOUBTFUL)));
+            blank(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(configured: &[&str], text: &str, cut: bool) -> String {
+        let configured: Vec<_> = configured.iter().map(|&pattern| pattern.to_owned()).collect();
+        let mut out = format!("eyJhbGciOiJIUzI1 {text}").into_bytes();
+        Patterns::new(&configured).unwrap().apply(&mut out, 17, cut, &mut Vec::new());
+        String::from_utf8(out).unwrap().split_off(17)
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_blanked() {
+        for (text, expected) in [
+            ("x Bearer abc.def, y", "x REDACTED, y"),
+            ("x=BEARER%20abc&y", "x=REDACTED&y"),
+            ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln end", "jwt REDACTED end"),
+            ("AKIAIOSFODNN7EXAMPLE", "REDACTED"),
+            ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nx", "REDACTED\nx"),
+            ("-----BEGIN PRIVATE KEY-----\nabc", "REDACTED"),
+            ("forbearer, bearers", "forbearer, bearers"),
+        ] {
+            assert_eq!(applied(&[], text, false), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn configured_patterns_are_blanked_one_by_one() {
+        assert_eq!(applied(&["[0-9]{4}", "ab+"], "1234 abb 56", false), "REDACTED REDACTED 56");
+    }
+
+    #[test]
+    fn the_end_of_a_cut_text_is_in_doubt() {
+        let text = format!("{}1234 5678 9", "x".repeat(100));
+        let blanked = applied(&["[0-9]{4} [0-9]{4} [0-9]{4}"], &text, true);
+        assert!(blanked.ends_with("xREDACTED") && !blanked.contains('1'), "{blanked}");
+        assert_eq!(applied(&["x"], "1", true), "REDACTED");
+        assert_eq!(applied(&[], "1", true), "1");
+    }
+}
