@@ -17,5 +17,5 @@ pub use loader::{LoadError, Programs, Report, Verdict, Verdicts};
 pub use losses::{Loss, Losses};
 pub use object::Tier;
 pub use reader::Reader;
-pub use types::drop_reasons;
 pub use settings::{MAX_CAPTURE, MAX_PORTS, Settings, TierChoice};
+pub use types::drop_reasons;

@@ -172,6 +172,8 @@ pub mod format {
 
 /// Attributes of the resource of an exchange: who sent or received it.
 pub mod process {
+    /// string: the file name of the executable, until someone knows better (`resource`, `k8sattributes`).
+    pub const SERVICE_NAME: &str = "service.name";
     /// string: the host.
     pub const HOST_NAME: &str = "host.name";
     /// int: the process, as the host numbers it.

@@ -46,13 +46,19 @@ pub(crate) fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     let config = folder.0.join("demo.yaml");
     write(&config, &pipeline::configuration(&ports, &output, obstacle.is_none()))?;
 
-    print("Starting a pipeline, a server, a proxy and a client, each a process of its own on loopback ...\n")?;
-    let mut sluice = Process::start("the pipeline", &["run", "--config", &config.to_string_lossy()], &folder.0)?;
+    print(
+        "Starting a pipeline, a server, a proxy and a client, each a process of its own on loopback ...\n",
+    )?;
+    let mut sluice =
+        Process::start("the pipeline", &["run", "--config", &config.to_string_lossy()], &folder.0)?;
     sluice.wait_for_port(ports.health)?;
     let otlp = ports.otlp.to_string();
     let (server_port, proxy_port) = (ports.server.to_string(), ports.proxy.to_string());
-    let mut server =
-        Process::start("the server", &["demo-actor", "server", "--listen", &server_port, "--otlp", &otlp], &folder.0)?;
+    let mut server = Process::start(
+        "the server",
+        &["demo-actor", "server", "--listen", &server_port, "--otlp", &otlp],
+        &folder.0,
+    )?;
     server.wait_for_port(ports.server)?;
     let mut proxy = Process::start(
         "the proxy",

@@ -33,11 +33,7 @@ pub(super) struct Span {
 }
 
 impl Tracer {
-    pub(super) fn new(
-        service: &'static str,
-        otlp: u16,
-        client: Client<HttpConnector, Full<Bytes>>,
-    ) -> Self {
+    pub(super) fn new(service: &'static str, otlp: u16, client: Client<HttpConnector, Full<Bytes>>) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self { service, host, otlp, client }
     }

@@ -61,7 +61,12 @@ fn print_span(text: &mut String, spans: &[Span], span: &Span, (start, end): (u64
     }
     let indent = "   ".repeat(depth);
     let title = format!("{indent}└─ {} {} {} {}", span.service, span.kind, span.name, span.status);
-    let _ = writeln!(text, "{title:<58} {} {} ms", bar(span.start, span.end, start, end), milliseconds(span.end - span.start));
+    let _ = writeln!(
+        text,
+        "{title:<58} {} {} ms",
+        bar(span.start, span.end, start, end),
+        milliseconds(span.end - span.start)
+    );
     let mut events: Vec<_> = span.events.iter().collect();
     events.sort_by_key(|event| event.start);
     for event in events {
@@ -72,7 +77,9 @@ fn print_span(text: &mut String, spans: &[Span], span: &Span, (start, end): (u64
             bar(event.start, event.end, start, end),
             milliseconds(event.start.saturating_sub(span.start))
         );
-        if let Some(line) = event.attributes.get("sluice.event.content").and_then(|content| secret_line(content)) {
+        if let Some(line) =
+            event.attributes.get("sluice.event.content").and_then(|content| secret_line(content))
+        {
             let _ = writeln!(text, "{indent}       {line}");
         }
     }

@@ -13,7 +13,6 @@ use super::{
 pub(super) struct Connection {
     pub(super) parser: http::Connection,
     pub(super) ends: Ends,
-    pub(super) role: Role,
     pub(super) process: Process,
     pub(super) pair: Option<Pair>,
     /// When something happened on it, on the monotonic clock in nanoseconds.
@@ -34,7 +33,7 @@ impl Connection {
         now: u64,
     ) -> Self {
         let parser = if is_fresh { http::Connection::new(role) } else { http::Connection::midway(role) };
-        Self { parser, ends, role, process, pair, last: now, is_idle: false, retransmits: 0 }
+        Self { parser, ends, process, pair, last: now, is_idle: false, retransmits: 0 }
     }
 
     /// How many segments were retransmitted since the last call, by the kernel's count.

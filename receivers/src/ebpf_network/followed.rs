@@ -49,10 +49,14 @@ impl Followed {
         self.next += 1;
         let resource = identity.resource(&self.host_name);
         let known = metrics::Identity {
+            host_name: &self.host_name,
             pid: identity.tgid,
+            namespace_pid: identity.namespace_pid,
             executable_name: identity.executable_name(),
+            executable_path: &identity.executable,
+            namespace_host_name: &identity.namespace_host_name,
             container_id: &identity.container_id,
-            resource: &resource,
+            pod_uid: &identity.pod_uid,
         };
         let mut aggregator = aggregator;
         let handle = aggregator.as_mut().map(|aggregator| aggregator.process(&known));

@@ -80,10 +80,7 @@ impl ReceiverFactory for EbpfNetwork {
         Vec::new()
     }
 
-    fn build(
-        config: EbpfNetworkConfig,
-        context: ReceiverContext,
-    ) -> Result<Box<dyn Receiver>, BuildError> {
+    fn build(config: EbpfNetworkConfig, context: ReceiverContext) -> Result<Box<dyn Receiver>, BuildError> {
         let rules = Rules::new(&config.sampling)
             .map_err(|error| BuildError::setting("sampling.rules", error.to_string()))?;
         let redactor = Redactor::new(&config.redaction)
@@ -159,9 +156,9 @@ impl EbpfNetwork {
         let config = &self.config;
         let id = &self.context.component.id;
         let host_name = host_name();
-        let recorder = logs.is_some().then(|| {
-            Recorder::new(&config.sampling, Arc::clone(&self.rules), Arc::clone(&self.redactor))
-        });
+        let recorder = logs
+            .is_some()
+            .then(|| Recorder::new(&config.sampling, Arc::clone(&self.rules), Arc::clone(&self.redactor)));
         let aggregator = metrics
             .is_some()
             .then(|| Aggregator::new(&config.metrics, &id.to_string(), &host_name, clock::unix()));

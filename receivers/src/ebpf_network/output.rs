@@ -88,7 +88,8 @@ impl Forwarder {
                 }
                 Reply::Failed(failure) => {
                     self.metrics.refused(self.signal, items);
-                    let reason = if failure.is_permanent() { Dropped::Refused } else { Dropped::PipelineBusy };
+                    let reason =
+                        if failure.is_permanent() { Dropped::Refused } else { Dropped::PipelineBusy };
                     dropped(&self.id, items, reason);
                     warn!(
                         receiver = %self.id, signal = self.signal.name(), items, error = %failure,
@@ -102,11 +103,8 @@ impl Forwarder {
 
     async fn offer(&self, message: Message) -> Reply {
         let Message { bytes, items, charge } = message;
-        let batch = Batch::new(
-            self.signal,
-            Chunk::new(bytes.into(), items).with_charge(charge),
-            Context::default(),
-        );
+        let batch =
+            Batch::new(self.signal, Chunk::new(bytes.into(), items).with_charge(charge), Context::default());
         let context = Arc::clone(batch.context());
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {

@@ -114,7 +114,8 @@ impl Tracker {
             aggregator.tcp(pair, TcpObservation::of(&segment));
         }
         let Connection { parser, process, ends, pair, .. } = connection;
-        let mut observed = Observed { sinks: &mut self.sinks, ends: *ends, process, pair: *pair, now: data.end };
+        let mut observed =
+            Observed { sinks: &mut self.sinks, ends: *ends, process, pair: *pair, now: data.end };
         parser.segment(&segment, &mut observed);
     }
 
@@ -123,10 +124,9 @@ impl Tracker {
         let identity = self.table.identity(seen.tgid, seen.cgroup);
         let is_server = seen.is_client == Some(false);
         let server_port = if is_server { seen.local.port() } else { seen.peer.port() };
-        let is_excluded = self
-            .excluded_executable
-            .as_ref()
-            .is_some_and(|excluded| excluded.as_os_str().as_encoded_bytes() == identity.executable.as_bytes());
+        let is_excluded = self.excluded_executable.as_ref().is_some_and(|excluded| {
+            excluded.as_os_str().as_encoded_bytes() == identity.executable.as_bytes()
+        });
         if is_excluded || !self.filter.watches(&identity, server_port) {
             if is_excluded || !self.filter.can_watch(&identity) {
                 self.verdicts.set(seen.tgid, Verdict::Ignore);
@@ -168,7 +168,9 @@ impl Tracker {
         let aggregator = self.sinks.aggregator.as_ref()?;
         let handle = process.handle?;
         let namespace = seen.network_namespace;
-        if role == Role::Server && (self.servers.len() < MAX_SERVERS || self.servers.contains_key(&(namespace, ends.local))) {
+        if role == Role::Server
+            && (self.servers.len() < MAX_SERVERS || self.servers.contains_key(&(namespace, ends.local)))
+        {
             self.servers.insert((namespace, ends.local), handle);
         }
         let peer = match role {

@@ -31,8 +31,8 @@ pub struct Identity<'a> {
     pub executable_name: &'a str,
     /// Its path.
     pub executable_path: &'a str,
-    /// The command line, without secrets; empty to leave it out.
-    pub command_line: &'a str,
+    /// The host name of its own UTS namespace, if that differs.
+    pub namespace_host_name: &'a str,
     /// The container.
     pub container_id: &'a str,
     /// The pod.
@@ -236,7 +236,13 @@ impl Processes {
 
     fn resource(&mut self, identity: &Identity<'_>) -> Box<[u8]> {
         let mut resource = Vec::with_capacity(256);
-        self.cut += write_texts(&mut resource, &[(attribute::HOST_NAME, identity.host_name)]);
+        self.cut += write_texts(
+            &mut resource,
+            &[
+                (attribute::SERVICE_NAME, identity.executable_name),
+                (attribute::HOST_NAME, identity.host_name),
+            ],
+        );
         let mut writer = Writer::new(&mut resource);
         write_int(&mut writer, RESOURCE_ATTRIBUTES, attribute::PID, i64::from(identity.pid));
         if let Some(pid) = identity.namespace_pid {
@@ -245,7 +251,7 @@ impl Processes {
         let texts = [
             (attribute::EXECUTABLE_NAME, identity.executable_name),
             (attribute::EXECUTABLE_PATH, identity.executable_path),
-            (attribute::COMMAND_LINE, identity.command_line),
+            (attribute::NAMESPACE_HOST_NAME, identity.namespace_host_name),
             (attribute::CONTAINER_ID, identity.container_id),
             (attribute::POD_UID, identity.pod_uid),
         ];

@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn ports_choose_connections_of_a_process() {
-        let filter = filter(r#"{"include": [{"executable": "x", "ports": [80]}], "exclude": [{"ports": [9]}]}"#);
+        let filter =
+            filter(r#"{"include": [{"executable": "x", "ports": [80]}], "exclude": [{"ports": [9]}]}"#);
         let process = process("/bin/x", b"", "");
         assert!(filter.watches(&process, 80) && !filter.watches(&process, 81) && filter.can_watch(&process));
         assert!(!filter.watches(&process, 9));

@@ -82,8 +82,7 @@ impl Identity {
     pub fn resource(&self, host_name: &str) -> Bytes {
         let mut bytes = Vec::new();
         let writer = &mut Writer::new(&mut bytes);
-        // Conventions ask for it; whoever knows better (`resource`, `k8sattributes`) replaces it.
-        write_text(writer, "service.name", self.executable_name());
+        write_text(writer, process::SERVICE_NAME, self.executable_name());
         write_text(writer, process::HOST_NAME, host_name);
         write_number(writer, process::PID, Some(self.tgid));
         write_number(writer, process::NAMESPACE_PID, self.namespace_pid);

@@ -74,7 +74,7 @@ fn processes_that_are_not_released_are_bounded() {
             aggregator.tcp(&pair, TcpObservation::Closed);
         }
     }
-    let cut = aggregator.process(&Identity { pid: 1, command_line: &long, ..CLIENT });
+    let cut = aggregator.process(&Identity { pid: 1, namespace_host_name: &long, ..CLIENT });
     aggregator
         .tcp(&aggregator.pair(cut, Role::Client, &ends(1, [10, 0, 0, 9], 80), None), TcpObservation::Closed);
     assert_eq!((aggregator.counts.overflowed, aggregator.processes.cut), (1_001, 1));

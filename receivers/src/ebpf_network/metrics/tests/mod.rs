@@ -46,7 +46,7 @@ const SERVER: Identity<'static> = Identity {
     namespace_pid: Some(1),
     executable_name: "nginx",
     executable_path: "/usr/sbin/nginx",
-    command_line: "nginx -g daemon",
+    namespace_host_name: "web-1",
     container_id: "c0ffee",
     pod_uid: "pod-1",
 };
@@ -56,7 +56,7 @@ const CLIENT: Identity<'static> = Identity {
     namespace_pid: None,
     executable_name: "curl",
     executable_path: "/usr/bin/curl",
-    command_line: "",
+    namespace_host_name: "",
     container_id: "",
     pod_uid: "",
 };

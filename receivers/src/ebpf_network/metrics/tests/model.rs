@@ -167,7 +167,7 @@ impl Model {
 }
 
 fn resource(identity: &Identity<'_>) -> Attributes {
-    let mut resource = map(&[("host.name", identity.host_name)]);
+    let mut resource = map(&[("service.name", identity.executable_name), ("host.name", identity.host_name)]);
     resource.insert("process.pid".to_owned(), format!("#{}", identity.pid));
     if let Some(pid) = identity.namespace_pid {
         resource.insert("sluice.process.namespace_pid".to_owned(), format!("#{pid}"));
@@ -175,7 +175,7 @@ fn resource(identity: &Identity<'_>) -> Attributes {
     for (key, value) in [
         ("process.executable.name", identity.executable_name),
         ("process.executable.path", identity.executable_path),
-        ("process.command_line", identity.command_line),
+        ("sluice.process.namespace_host_name", identity.namespace_host_name),
         ("container.id", identity.container_id),
         ("k8s.pod.uid", identity.pod_uid),
     ] {

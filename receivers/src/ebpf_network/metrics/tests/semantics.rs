@@ -32,12 +32,13 @@ fn an_exchange_is_told_with_its_process_and_peer() {
     let told = collect(&mut aggregator, 2_000);
 
     let resource = map(&[
+        ("service.name", "nginx"),
         ("host.name", "box"),
         ("process.pid", "#17"),
         ("sluice.process.namespace_pid", "#1"),
         ("process.executable.name", "nginx"),
         ("process.executable.path", "/usr/sbin/nginx"),
-        ("process.command_line", "nginx -g daemon"),
+        ("sluice.process.namespace_host_name", "web-1"),
         ("container.id", "c0ffee"),
         ("k8s.pod.uid", "pod-1"),
     ]);
