@@ -98,7 +98,10 @@ fn a_trailer_that_stands_elsewhere_too_hides_nothing() {
 
     // What stands before the trailer of an empty member makes it found one byte earlier, too.
     let empty = packed(Encoding::Gzip, b"");
-    assert_eq!(decompress(Encoding::Gzip, &empty, LIMIT).unwrap(), Decompressed { bytes: Vec::new(), whole: true });
+    assert_eq!(
+        decompress(Encoding::Gzip, &empty, LIMIT).unwrap(),
+        Decompressed { bytes: Vec::new(), whole: true }
+    );
 }
 
 #[test]
