@@ -373,8 +373,7 @@ impl<'a> Iterator for Pairs<'a> {
             let start = self.length - self.rest.len();
             let (content, rest) = match (first, first & 7, tail) {
                 (0..0x80, 2, [length @ 0..0x80, tail @ ..]) if tail.len() >= usize::from(*length) => {
-                    let (content, rest) = tail.split_at(usize::from(*length));
-                    (content, rest)
+                    tail.split_at(usize::from(*length))
                 }
                 // What else spans and log records have, in short: times, kinds and flags.
                 (0..0x80, 0, [0..0x80, rest @ ..])
