@@ -29,7 +29,11 @@ struct Kept<C> {
     compressor: C,
 }
 
+/// The largest scratch buffer that a thread keeps, in bytes.
+const SCRATCH_KEPT: usize = 1 << 20;
+
 thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static DEFLATE: RefCell<Option<Kept<Compressor>>> = const { RefCell::new(None) };
     static ZSTD: RefCell<Option<Kept<zstd::bulk::Compressor<'static>>>> = const { RefCell::new(None) };
 }
@@ -87,14 +91,30 @@ fn deflate(encoding: Encoding, level: i32, content: &[u8]) -> Result<Vec<u8>, St
         } else {
             compressor.zlib_compress_bound(content.len())
         };
-        let mut output = vec![0; bound];
-        let written = if gzip {
-            compressor.gzip_compress(content, &mut output)
-        } else {
-            compressor.zlib_compress(content, &mut output)
-        };
-        output.truncate(written.map_err(|error| error.to_string())?);
-        Ok(output)
+        with_scratch(bound, |output| {
+            let written = if gzip {
+                compressor.gzip_compress(content, output)
+            } else {
+                compressor.zlib_compress(content, output)
+            };
+            let written = written.map_err(|error| error.to_string())?;
+            Ok(output.get(..written).unwrap_or_default().to_vec())
+        })
+    })
+}
+
+/// Lends `size` bytes of any content. What comes out is far smaller than what may come out, and copied in less time
+/// than a buffer for that is zeroed in.
+fn with_scratch<T>(size: usize, write: impl FnOnce(&mut [u8]) -> T) -> T {
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < size {
+            scratch.resize(size, 0);
+        }
+        let result = write(scratch.get_mut(..size).unwrap_or_default());
+        if scratch.len() > SCRATCH_KEPT {
+            *scratch = Vec::new();
+        }
+        result
     })
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use flate2::bufread::GzDecoder;
-use libdeflater::{DecompressionError, Decompressor};
+use libdeflater::Decompressor;
 use memchr::memmem;
 
 use super::{DecompressError, Decompressed, Encoding, output::Output};
@@ -21,39 +21,31 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
 }
 
-pub(super) fn decompress(input: &[u8], output: Output<'_>) -> Result<Decompressed, DecompressError> {
+pub(super) fn decompress(input: &[u8], mut output: Output<'_>) -> Result<Decompressed, DecompressError> {
     let body = body(input).ok_or_else(|| malformed("it has no complete gzip header"))?;
-    // A member cannot start elsewhere, so without this sequence there is only one.
-    if memmem::find(body, &MEMBER_START).is_some() {
-        decompress_members(input, output)
-    } else {
-        decompress_member(input, body, output)
-    }
-}
-
-fn decompress_member(
-    input: &[u8],
-    body: &[u8],
-    mut output: Output<'_>,
-) -> Result<Decompressed, DecompressError> {
-    let trailer = body.last_chunk::<TRAILER>().ok_or_else(|| malformed("it ends before its trailer"))?;
+    let (data, trailer) =
+        body.split_last_chunk::<TRAILER>().ok_or_else(|| malformed("it ends before its trailer"))?;
     let (checksum, size) = read_trailer(*trailer);
     let size = usize::try_from(size).map_err(|_| malformed("its size does not fit this machine"))?;
     if size > body.len().saturating_mul(LARGEST_RATIO) {
         return Err(malformed("it claims a size that it cannot hold"));
     }
     let buffer = output.exactly(size)?;
-    let written = DECOMPRESSOR
-        .with_borrow_mut(|decompressor| decompressor.gzip_decompress(input, buffer))
-        .map_err(|error| match error {
-            DecompressionError::InsufficientSpace => malformed("its size is not the one in its trailer"),
-            DecompressionError::BadData => malformed("its data or checksum is wrong, or it is cut short"),
-        })?;
-    // The decoder stops after the trailer that it finds; these are the last bytes only if nothing follows it.
-    if written != size || libdeflater::crc32(buffer) != checksum {
-        return Err(malformed("something follows its end"));
+    let written = DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.gzip_decompress(input, buffer));
+    // The decoder stops after the first member. If that has the trailer that the input ends with, and this trailer
+    // stands nowhere else, then the member ends where the input ends.
+    if written == Ok(size)
+        && libdeflater::crc32(buffer) == checksum
+        && memmem::find(but_last(body), trailer).is_none()
+    {
+        return Ok(output.finish(true));
     }
-    Ok(output.finish(true))
+    // A further member cannot start without this sequence.
+    if written.is_ok() || memmem::find(data, &MEMBER_START).is_some() {
+        output.clear();
+        return decompress_members(input, output);
+    }
+    Err(malformed("its data, checksum or size is wrong, or it is cut short"))
 }
 
 #[cold]
@@ -105,6 +97,10 @@ fn body(input: &[u8]) -> Option<&[u8]> {
 fn read_trailer(trailer: [u8; TRAILER]) -> (u32, u32) {
     let [a, b, c, d, e, f, g, h] = trailer;
     (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+}
+
+fn but_last(bytes: &[u8]) -> &[u8] {
+    bytes.split_last().map_or(&[], |(_, rest)| rest)
 }
 
 fn malformed(reason: &str) -> DecompressError {

@@ -86,6 +86,25 @@ fn a_member_that_contains_the_start_of_another_is_one_member() {
 }
 
 #[test]
+fn a_trailer_that_stands_elsewhere_too_hides_nothing() {
+    let member = packed(Encoding::Gzip, &sample());
+    let trailer = member.last_chunk::<8>().unwrap();
+    for after in [&trailer[..], &[b"garbage", &trailer[..]].concat()] {
+        let refused = decompress(Encoding::Gzip, &[&member, after].concat(), LIMIT);
+        assert!(matches!(refused, Err(DecompressError::Malformed { .. })), "{refused:?}");
+    }
+    let twice = decompress(Encoding::Gzip, &[&member[..], &member].concat(), LIMIT).unwrap();
+    assert_eq!(twice, Decompressed { bytes: [sample(), sample()].concat(), whole: false });
+
+    // What stands before the trailer of an empty member makes it found one byte earlier, too.
+    let empty = packed(Encoding::Gzip, b"");
+    assert_eq!(
+        decompress(Encoding::Gzip, &empty, LIMIT).unwrap(),
+        Decompressed { bytes: Vec::new(), whole: true }
+    );
+}
+
+#[test]
 fn skippable_frames_are_not_passed_on() {
     let skippable = [0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9];
     for input in [

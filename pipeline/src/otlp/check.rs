@@ -115,33 +115,54 @@ impl Walk {
         let rules = message.rules();
         let (mut seen, mut twice) = (0, 0);
         while let [tag, tail @ ..] = rest {
-            // Field numbers up to 15 have tags of one byte.
             let rule = &rules[usize::from(tag >> 3)];
-            if rule.wire_type != tag & 7 || *tag >= 0x80 {
+            let tail = if *tag < 0x80 && rule.wire_type == tag & 7 {
+                tail
+            } else if let ([1, tail @ ..], 0x80..) = (tail, *tag)
+                && rule.wire_type == tag & 7
+            {
+                // Numbers from 16 to 31 end in a second byte, which is 1; the first then reads like a short tag.
+                tail
+            } else {
                 let (after, excludes, marks) = self.unusual(message, rest, depth)?;
                 twice |= seen & excludes;
                 seen |= marks;
                 rest = after;
                 continue;
-            }
+            };
             twice |= seen & rule.excludes;
             seen |= rule.marks;
             rest = match rule.class {
                 Class::Varint => skip_varint(tail).map_err(|reason| wire(message, reason))?,
                 Class::Fixed64 => tail.get(8..).ok_or_else(|| wire(message, WireError::Truncated))?,
                 Class::Fixed32 => tail.get(4..).ok_or_else(|| wire(message, WireError::Truncated))?,
-                _ => {
-                    let (value, rest) = split_value(tail).map_err(|reason| wire(message, reason))?;
-                    self.value(message, rule, *tag >> 3, value, depth)?;
-                    rest
+                Class::Message => {
+                    let (value, after) = split_value(tail).map_err(|reason| wire(message, reason))?;
+                    if !(depth >= 2 && is_attribute(rule) && is_plain_attribute(value)) {
+                        self.value(message, rule, *tag >> 3, value, depth)?;
+                    }
+                    after
                 }
+                Class::Text => {
+                    let (value, after) = split_value(tail).map_err(|reason| wire(message, reason))?;
+                    self.invalid_text |= !is_utf8(value);
+                    after
+                }
+                Class::Id => {
+                    let (value, after) = split_value(tail).map_err(|reason| wire(message, reason))?;
+                    if value.len() != usize::from(rule.length) {
+                        self.value(message, rule, *tag >> 3, value, depth)?;
+                    }
+                    after
+                }
+                Class::Bytes | Class::Unknown => split_value(tail).map_err(|reason| wire(message, reason))?.1,
             };
         }
         self.irregular |= twice != 0;
         Ok(())
     }
 
-    #[inline]
+    #[inline(never)]
     fn value(
         &mut self,
         message: &'static Message,
@@ -158,9 +179,7 @@ impl Walk {
                 }
             }
             _ => {
-                if let Some(nested) = rule.nested
-                    && !(depth >= 2 && std::ptr::eq(nested, &schema::KEY_VALUE) && is_plain_attribute(value))
-                {
+                if let Some(nested) = rule.nested {
                     self.message(nested, value, depth)?;
                 }
             }
@@ -204,6 +223,11 @@ impl Walk {
     }
 }
 
+#[inline]
+fn is_attribute(rule: &Rule) -> bool {
+    rule.nested.is_some_and(|nested| std::ptr::eq(nested, &schema::KEY_VALUE))
+}
+
 /// Whether this is a `KeyValue` of the common shape: a short ASCII key, then a short ASCII text or a number, nothing
 /// else. Attributes are most of what there is to check, and most of them are like that.
 #[inline(always)]
@@ -215,12 +239,14 @@ fn is_plain_attribute(pair: &[u8]) -> bool {
         return false;
     };
     usize::from(*value_length) == value.len()
-        && is_short_ascii(key)
         && match value {
-            [0x0a, length @ 0..0x80, text @ ..] => usize::from(*length) == text.len() && is_short_ascii(text),
-            [0x10, 0..0x80] => true,
-            [0x18, high @ .., 0..0x80] => high.len() < 9 && high.iter().all(|byte| *byte >= 0x80),
-            [0x21, double @ ..] => double.len() == 8,
+            // Around key and text there are only tags and lengths below 0x80.
+            [0x0a, length @ 0..0x80, text @ ..] => usize::from(*length) == text.len() && is_short_ascii(pair),
+            [0x10, 0..0x80] => is_short_ascii(key),
+            [0x18, high @ .., 0..0x80] => {
+                high.len() < 9 && high.iter().all(|byte| *byte >= 0x80) && is_short_ascii(key)
+            }
+            [0x21, double @ ..] => double.len() == 8 && is_short_ascii(key),
             _ => false,
         }
 }
@@ -254,7 +280,7 @@ fn check_packed(class: Class, mut packed: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
-/// Most text is short and ASCII: there two overlapping words decide.
+/// Most text is short and ASCII: there overlapping words decide.
 #[inline]
 fn is_utf8(text: &[u8]) -> bool {
     is_short_ascii(text) || simdutf8::basic::from_utf8(text).is_ok()
@@ -263,17 +289,19 @@ fn is_utf8(text: &[u8]) -> bool {
 #[inline(always)]
 fn is_short_ascii(text: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    const WIDE: u128 = 0x8080_8080_8080_8080_8080_8080_8080_8080;
     let word = |bytes: Option<&[u8; 8]>| bytes.map_or(HIGH, |bytes| u64::from_ne_bytes(*bytes));
+    let wide = |bytes: Option<&[u8; 16]>| bytes.map_or(WIDE, |bytes| u128::from_ne_bytes(*bytes));
     let high = match text.len() {
         0..4 => text.iter().fold(0, |high, byte| high | byte).into(),
         4..8 => match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
             (Some(first), Some(last)) => (u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last)).into(),
             _ => HIGH,
         },
-        8..=16 => word(text.first_chunk()) | word(text.last_chunk()),
-        17..=64 => {
-            let words = text.as_chunks().0.iter().fold(0, |high, bytes| high | word(Some(bytes)));
-            words | word(text.last_chunk())
+        8..16 => word(text.first_chunk()) | word(text.last_chunk()),
+        16..=128 => {
+            let words = text.as_chunks().0.iter().fold(0, |high, bytes| high | wide(Some(bytes)));
+            return (words | wide(text.last_chunk())) & WIDE == 0;
         }
         _ => HIGH,
     };

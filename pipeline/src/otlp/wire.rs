@@ -99,7 +99,12 @@ impl<'a> Fields<'a> {
     #[inline]
     fn read_short(&mut self) -> Option<Field<'a>> {
         let start = self.rest;
-        let (tag, tail) = start.split_first().filter(|(tag, _)| matches!(tag, 8..0x80))?;
+        let (tag, tail) = match *start {
+            [tag @ 8..0x80, ref tail @ ..] => (tag, tail),
+            // Numbers from 16 to 31 end in a second byte, which is 1; the first then reads like a short tag.
+            [tag @ 0x80..=0xff, 1, ref tail @ ..] => (tag, tail),
+            _ => return None,
+        };
         let (value, rest) = match (tag & 7, tail) {
             (2, [length @ 0..0x80, tail @ ..]) => {
                 let (bytes, rest) = tail.split_at_checked(usize::from(*length))?;
@@ -114,6 +119,10 @@ impl<'a> Fields<'a> {
             (1, tail) => {
                 let (bytes, rest) = tail.split_first_chunk()?;
                 (Value::Fixed64(u64::from_le_bytes(*bytes)), rest)
+            }
+            (5, tail) => {
+                let (bytes, rest) = tail.split_first_chunk()?;
+                (Value::Fixed32(u32::from_le_bytes(*bytes)), rest)
             }
             _ => return None,
         };
@@ -333,6 +342,21 @@ mod tests {
         fn any_bytes_end_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let read: usize = Fields::of(&bytes).flatten().map(|field| field.raw.len()).sum();
             prop_assert!(read <= bytes.len());
+        }
+
+        #[test]
+        fn the_short_way_reads_what_the_long_way_reads(
+            first: u8,
+            second in prop_oneof![Just(1u8), any::<u8>()],
+            rest in proptest::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let bytes = [&[first, second], rest.as_slice()].concat();
+            let mut fields = Fields::of(&bytes);
+            if let Some(field) = fields.read_short() {
+                let mut again = Fields::of(&bytes);
+                prop_assert_eq!(again.read(), Ok(field));
+                prop_assert_eq!(again.rest(), fields.rest());
+            }
         }
 
         #[test]

@@ -1,9 +1,9 @@
 //! The attributes of one message, with edits that are not yet written.
 
-use super::patches::Patches;
+use super::{output::Output, patches::Patches, place::Place};
 use crate::otlp::{
     wire::{Fields, Value},
-    write::Writer,
+    write::{Writer, varint_length},
 };
 
 /// The number of the key in a `KeyValue`.
@@ -18,17 +18,34 @@ const VALUE: u32 = 2;
 /// index into the dictionary; such a key is seen as empty.
 #[derive(Debug, Default)]
 pub struct Attributes<'a> {
+    message: &'a [u8],
+    /// The number of the fields of the message that are its attributes.
+    number: u32,
+    progress: Progress,
+    /// Those of the message, once they are read, then those that edits added.
     entries: Vec<Entry<'a>>,
+    /// How many of them edits added.
+    added: usize,
     /// What edits brought in.
     arena: Vec<u8>,
     /// What a callback of [`Attributes::modify`] writes.
     spare: Vec<u8>,
-    /// Where the last attribute of the message ends.
+    /// Where the last attribute of the message ends, once it was looked through.
     end: Option<usize>,
     /// Whether an attribute of the message is changed or deleted.
     is_edited: bool,
-    /// Whether there are attributes that the message does not have.
-    is_extended: bool,
+}
+
+/// How far the message was looked at. A single insert or upsert of a key that it does not have is the most common of
+/// all edits, and needs no list of what it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Untouched,
+    /// Looked through once for one key.
+    Searched,
+    /// All attributes are in the list.
+    Read,
 }
 
 #[derive(Debug)]
@@ -41,15 +58,12 @@ struct Entry<'a> {
     state: State,
 }
 
-/// With ranges of the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Untouched,
     Deleted,
-    /// Has another encoded value.
-    Changed(usize, usize),
-    /// Is not in the message: an encoded `KeyValue`.
-    Added(usize, usize),
+    /// The range of the arena with the encoded `KeyValue` that is there instead.
+    Written(usize, usize),
 }
 
 impl Entry<'_> {
@@ -58,57 +72,61 @@ impl Entry<'_> {
         self.state != State::Deleted
     }
 
+    /// The encoded `KeyValue` as it is now.
+    #[inline]
+    fn pair<'s>(&'s self, arena: &'s [u8]) -> &'s [u8] {
+        match self.state {
+            State::Written(start, end) => arena.get(start..end).unwrap_or_default(),
+            State::Untouched | State::Deleted => self.content,
+        }
+    }
+
     #[inline]
     fn key<'s>(&'s self, arena: &'s [u8]) -> &'s [u8] {
-        match self.state {
-            State::Added(start, end) => key_of(arena.get(start..end).unwrap_or_default()),
-            _ => key_of(self.content),
-        }
+        key_of(self.pair(arena))
     }
 
     #[inline]
     fn value<'s>(&'s self, arena: &'s [u8]) -> &'s [u8] {
-        match self.state {
-            State::Added(start, end) => value_of(arena.get(start..end).unwrap_or_default()),
-            State::Changed(start, end) => arena.get(start..end).unwrap_or_default(),
-            _ => value_of(self.content),
-        }
+        value_of(self.pair(arena))
     }
 
     fn set(&mut self, arena: &mut Vec<u8>, value: &[u8]) {
-        if let State::Added(..) = self.state {
-            let key = self.key(arena).to_vec();
-            self.state = added(arena, &key, value);
+        let start = arena.len();
+        if let State::Written(from, to) = self.state {
+            let pair = arena.get(from..to).unwrap_or_default().to_vec();
+            with_value(&mut Writer::new(arena), &pair, value);
         } else {
-            let start = arena.len();
-            arena.extend_from_slice(value);
-            self.state = State::Changed(start, arena.len());
+            with_value(&mut Writer::new(arena), self.content, value);
         }
+        self.state = State::Written(start, arena.len());
     }
 }
 
 impl<'a> Attributes<'a> {
     /// Keys with values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let there = self.entries.iter().filter(|entry| entry.is_there());
-        there.map(|entry| (entry.key(&self.arena), entry.value(&self.arena)))
+        let unread = if self.progress == Progress::Read { &[] } else { self.message };
+        let unread = Pairs::of(unread, self.number).map(|pair| pair.content);
+        let there = self.entries.iter().filter(|entry| entry.is_there()).map(|entry| entry.pair(&self.arena));
+        unread.chain(there).map(|pair| (key_of(pair), value_of(pair)))
     }
 
     /// The value of the first attribute with this key.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.find(key).map(|entry| entry.value(&self.arena))
+        self.iter().find(|(candidate, _)| *candidate == key).map(|(_, value)| value)
     }
 
     /// Whether there is an attribute with this key.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {
-        self.find(key).is_some()
+        self.get(key).is_some()
     }
 
     /// Adds an attribute, unless there is one with this key; says whether it did.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> bool {
-        let is_absent = !self.contains(key);
+        let is_absent = self.certainly_lacks(key) || !self.contains(key);
         if is_absent {
             self.add(key, value);
         }
@@ -117,6 +135,10 @@ impl<'a> Attributes<'a> {
 
     /// Gives every attribute with this key the value; says whether there was one.
     pub fn update(&mut self, key: &[u8], value: &[u8]) -> bool {
+        if self.certainly_lacks(key) {
+            return false;
+        }
+        self.read();
         let Self { entries, arena, is_edited, .. } = self;
         let mut is_found = false;
         for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
@@ -141,6 +163,10 @@ impl<'a> Attributes<'a> {
 
     /// Deletes every attribute with this key; says whether there was one.
     pub fn delete(&mut self, key: &[u8]) -> bool {
+        if self.certainly_lacks(key) {
+            return false;
+        }
+        self.read();
         let Self { entries, arena, is_edited, .. } = self;
         let mut is_found = false;
         for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
@@ -155,6 +181,7 @@ impl<'a> Attributes<'a> {
 
     /// Deletes the attributes for whose key and value `keep` says false.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        self.read();
         let Self { entries, arena, is_edited, .. } = self;
         for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
             if !keep(entry.key(arena), entry.value(arena)) {
@@ -171,6 +198,7 @@ impl<'a> Attributes<'a> {
         mut matches: impl FnMut(&[u8]) -> bool,
         mut change: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
     ) {
+        self.read();
         let Self { entries, arena, spare, is_edited, .. } = self;
         for entry in entries.iter_mut().filter(|entry| entry.is_there()) {
             spare.clear();
@@ -184,84 +212,212 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    #[inline]
-    fn find(&self, key: &[u8]) -> Option<&Entry<'a>> {
-        self.entries.iter().find(|entry| entry.is_there() && entry.key(&self.arena) == key)
-    }
-
     fn add(&mut self, key: &[u8], value: &[u8]) {
-        let state = added(&mut self.arena, key, value);
+        let start = self.arena.len();
+        write_pair(&mut self.arena, key, value);
+        let state = State::Written(start, self.arena.len());
         self.entries.push(Entry { start: 0, end: 0, content: &[], state });
-        self.is_extended = true;
+        self.added += 1;
     }
 
-    /// Forgets all and reads the attributes of a message, which are its fields with this number.
-    pub(super) fn read(&mut self, message: &'a [u8], number: u32) {
+    /// Turns to another message, whose attributes are its fields with this number.
+    #[inline]
+    pub(super) fn show(&mut self, message: &'a [u8], number: u32) {
+        (self.message, self.number, self.progress) = (message, number, Progress::Untouched);
         self.entries.clear();
         self.arena.clear();
-        (self.is_edited, self.is_extended, self.end) = (false, false, None);
-        let tag = u8::try_from(number << 3 | 2).ok().filter(|tag| *tag < 0x80);
-        let mut rest = message;
-        while !rest.is_empty() {
-            let start = message.len() - rest.len();
-            let content = match *rest {
-                // A short attribute, as nearly all are.
-                [first, length @ 0..0x80, ref tail @ ..]
-                    if Some(first) == tag && tail.len() >= usize::from(length) =>
-                {
-                    let (content, tail) = tail.split_at(usize::from(length));
-                    rest = tail;
-                    content
-                }
-                _ => {
-                    let mut fields = Fields::of(rest);
-                    let Some(Ok(field)) = fields.next() else { return };
-                    rest = fields.rest();
-                    match field.value {
-                        Value::Bytes(content) if field.number == number => content,
-                        _ => continue,
-                    }
-                }
-            };
-            let end = message.len() - rest.len();
-            self.entries.push(Entry { start, end, content, state: State::Untouched });
-            self.end = Some(end);
+        (self.added, self.is_edited, self.end) = (0, false, None);
+    }
+
+    /// Whether a first look through the message finds no such key. Later ones are not worth it: then the list pays.
+    fn certainly_lacks(&mut self, key: &[u8]) -> bool {
+        if self.progress != Progress::Untouched {
+            return false;
         }
+        let mut end = None;
+        for pair in Pairs::of(self.message, self.number) {
+            if key_of(pair.content) == key {
+                self.read();
+                return false;
+            }
+            end = Some(pair.end);
+        }
+        (self.progress, self.end) = (Progress::Searched, end);
+        true
+    }
+
+    /// Lists the attributes of the message, before those that edits added, unless that was done.
+    fn read(&mut self) {
+        if self.progress == Progress::Read {
+            return;
+        }
+        self.progress = Progress::Read;
+        let pairs = Pairs::of(self.message, self.number);
+        self.entries.extend(pairs.map(|Pair { start, end, content }| Entry {
+            start,
+            end,
+            content,
+            state: State::Untouched,
+        }));
+        self.entries.rotate_left(self.added);
+        self.end = self.of_message().last().map(|entry| entry.end);
+    }
+
+    fn of_message(&self) -> &[Entry<'a>] {
+        self.entries.get(..self.entries.len() - self.added).unwrap_or_default()
+    }
+
+    /// Whether they are not what the message has.
+    #[inline]
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_edited || self.added > 0
     }
 
     /// Records the edits for a message of this length whose attributes are fields of this number.
     pub(super) fn record(&self, length: usize, number: u32, patches: &mut Patches) {
         if self.is_edited {
-            for entry in &self.entries {
+            for entry in self.of_message() {
                 match entry.state {
-                    State::Deleted if entry.end > 0 => patches.replace(entry.start, entry.end, |_| ()),
-                    State::Changed(from, to) => patches.replace(entry.start, entry.end, |writer| {
-                        let value = self.arena.get(from..to).unwrap_or_default();
-                        writer.message(number, |writer| with_value(writer, entry.content, value));
+                    State::Untouched => {}
+                    State::Deleted => patches.replace(entry.start, entry.end, |_| ()),
+                    State::Written(..) => patches.replace(entry.start, entry.end, |writer| {
+                        writer.bytes(number, entry.pair(&self.arena));
                     }),
-                    State::Deleted | State::Untouched | State::Added(..) => {}
                 }
             }
         }
-        if self.is_extended {
+        if self.added > 0 {
             let end = self.end.unwrap_or(length);
             patches.replace(end, end, |writer| {
-                for entry in &self.entries {
-                    if let State::Added(start, end) = entry.state {
-                        writer.bytes(number, self.arena.get(start..end).unwrap_or_default());
-                    }
-                }
+                self.added().for_each(|pair| writer.bytes(number, pair));
             });
         }
     }
+
+    /// Writes the message at `place` with the edits: what [`Attributes::record`] and [`Patches::write`] do, without
+    /// the patches in between, for messages in which nothing else is changed.
+    pub(super) fn write(&self, number: u32, output: &mut Output<'_>, place: Place<'_>) {
+        let field = |pair: &[u8]| {
+            varint_length(u64::from(number) << 3) + varint_length(pair.len() as u64) + pair.len()
+        };
+        let (mut removed, mut added) = (0, self.added().map(field).sum::<usize>());
+        if self.is_edited {
+            for entry in self.of_message() {
+                match entry.state {
+                    State::Untouched => continue,
+                    State::Deleted => {}
+                    State::Written(..) => added += field(entry.pair(&self.arena)),
+                }
+                removed += entry.end - entry.start;
+            }
+        }
+        if removed == 0 && added == 0 {
+            return;
+        }
+        let base = place.content_start();
+        output.begin(place, place.content.len() + added - removed);
+        if self.is_edited {
+            for entry in self.of_message() {
+                let there = match entry.state {
+                    State::Untouched => continue,
+                    State::Deleted => None,
+                    State::Written(..) => Some(entry.pair(&self.arena)),
+                };
+                output.fields(base + entry.start, base + entry.end, number, there);
+            }
+        }
+        if self.added > 0 {
+            let end = base + self.end.unwrap_or(place.content.len());
+            output.fields(end, end, number, self.added());
+        }
+        output.copy_to(place.end);
+    }
+
+    #[inline]
+    fn added(&self) -> impl Iterator<Item = &[u8]> {
+        let added = self.entries.get(self.entries.len() - self.added..).unwrap_or_default();
+        added.iter().filter(|entry| entry.is_there()).map(|entry| entry.pair(&self.arena))
+    }
 }
 
-fn added(arena: &mut Vec<u8>, key: &[u8], value: &[u8]) -> State {
-    let start = arena.len();
-    let mut writer = Writer::new(arena);
-    writer.bytes(KEY, key);
-    writer.bytes(VALUE, value);
-    State::Added(start, arena.len())
+/// The attributes of a message: its fields with this number.
+struct Pairs<'a> {
+    length: usize,
+    rest: &'a [u8],
+    number: u32,
+    /// The tag, if it takes one byte.
+    tag: Option<u8>,
+}
+
+/// Where an attribute stands in its message, with its tag, and what it holds.
+struct Pair<'a> {
+    start: usize,
+    end: usize,
+    content: &'a [u8],
+}
+
+impl<'a> Pairs<'a> {
+    #[inline]
+    fn of(message: &'a [u8], number: u32) -> Self {
+        let tag = u8::try_from(number << 3 | 2).ok().filter(|tag| *tag < 0x80);
+        Self { length: message.len(), rest: message, number, tag }
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Pair<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Pair<'a>> {
+        while let [first, ref tail @ ..] = *self.rest {
+            let start = self.length - self.rest.len();
+            let (content, rest) = match (first, first & 7, tail) {
+                (0..0x80, 2, [length @ 0..0x80, tail @ ..]) if tail.len() >= usize::from(*length) => {
+                    tail.split_at(usize::from(*length))
+                }
+                // What else spans and log records have, in short: times, kinds and flags.
+                (0..0x80, 0, [0..0x80, rest @ ..])
+                | (0..0x80, 1, [_, _, _, _, _, _, _, _, rest @ ..])
+                | (0x80.., 5, [1, _, _, _, _, rest @ ..]) => {
+                    self.rest = rest;
+                    continue;
+                }
+                _ => {
+                    let mut fields = Fields::of(self.rest);
+                    let field = fields.next()?.ok()?;
+                    self.rest = fields.rest();
+                    match field.value {
+                        Value::Bytes(content) if field.number == self.number => {
+                            return Some(Pair { start, end: self.length - self.rest.len(), content });
+                        }
+                        _ => continue,
+                    }
+                }
+            };
+            self.rest = rest;
+            if Some(first) == self.tag {
+                return Some(Pair { start, end: self.length - rest.len(), content });
+            }
+        }
+        None
+    }
+}
+
+/// Appends the content of an attribute.
+fn write_pair(buffer: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    let (Ok(key_length @ 0..0x80), Ok(value_length @ 0..0x80)) =
+        (u8::try_from(key.len()), u8::try_from(value.len()))
+    else {
+        let mut writer = Writer::new(buffer);
+        writer.bytes(KEY, key);
+        writer.bytes(VALUE, value);
+        return;
+    };
+    buffer.reserve(4 + key.len() + value.len());
+    buffer.extend_from_slice(&[0x0a, key_length]);
+    buffer.extend_from_slice(key);
+    buffer.extend_from_slice(&[0x12, value_length]);
+    buffer.extend_from_slice(value);
 }
 
 /// Writes the content of an attribute with another value; whatever else it holds stays.

@@ -85,16 +85,50 @@ impl<'a> Output<'a> {
     pub(super) fn begin(&mut self, place: Place<'_>, length: usize) {
         self.open();
         self.copy_to(place.start);
-        varint(&mut self.out, u64::from(place.number) << 3 | 2);
-        varint(&mut self.out, length as u64);
+        match (u8::try_from(place.number << 3 | 2), u16::try_from(length)) {
+            // As nearly all items are.
+            (Ok(tag @ 0..0x80), Ok(length @ 0x80..0x4000)) => {
+                let [low, high] = ((length & 0x7f) | 0x80 | ((length << 1) & 0x7f00)).to_le_bytes();
+                self.out.extend_from_slice(&[tag, low, high]);
+            }
+            _ => {
+                varint(&mut self.out, u64::from(place.number) << 3 | 2);
+                varint(&mut self.out, length as u64);
+            }
+        }
         self.done = place.content_start();
+    }
+
+    /// Writes fields for the source from `start` to `end`, in a message that was begun.
+    #[inline]
+    pub(super) fn fields<'f>(
+        &mut self,
+        start: usize,
+        end: usize,
+        number: u32,
+        contents: impl IntoIterator<Item = &'f [u8]>,
+    ) {
+        self.copy_to(start);
+        for content in contents {
+            match (u8::try_from(number << 3 | 2), u8::try_from(content.len())) {
+                (Ok(tag @ 0..0x80), Ok(length @ 0..0x80)) => {
+                    self.out.extend_from_slice(&[tag, length]);
+                    self.out.extend_from_slice(content);
+                }
+                _ => Writer::new(&mut self.out).bytes(number, content),
+            }
+        }
+        self.done = self.done.max(end);
     }
 
     /// Copies the source up to `end`, but for what is done.
     #[inline]
     pub(super) fn copy_to(&mut self, end: usize) {
+        if end <= self.done {
+            return;
+        }
         self.out.extend_from_slice(self.source.get(self.done..end).unwrap_or_default());
-        self.done = self.done.max(end);
+        self.done = end;
     }
 
     /// The copy, unless nothing was changed.

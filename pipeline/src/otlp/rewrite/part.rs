@@ -1,6 +1,11 @@
 //! One message of a chunk, shown to an editor.
 
-use super::{attributes::Attributes, patches::Patches, place::places};
+use super::{
+    attributes::Attributes,
+    output::Output,
+    patches::Patches,
+    place::{Place, places},
+};
 use crate::otlp::{schema::Message, write::Writer};
 
 /// A resource, scope, metric, item or span event that an [`Editor`](super::Editor) sees and may change.
@@ -13,7 +18,7 @@ pub struct Part<'a> {
     /// The field number of its attributes.
     attribute_number: Option<u32>,
     attributes: Attributes<'a>,
-    attributes_read: bool,
+    attributes_shown: bool,
     patches: Patches,
 }
 
@@ -34,9 +39,9 @@ impl<'a> Part<'a> {
     #[inline]
     pub fn attributes(&mut self) -> Option<&mut Attributes<'a>> {
         let number = self.attribute_number?;
-        if !self.attributes_read {
-            self.attributes_read = true;
-            self.attributes.read(self.bytes, number);
+        if !self.attributes_shown {
+            self.attributes_shown = true;
+            self.attributes.show(self.bytes, number);
         }
         Some(&mut self.attributes)
     }
@@ -63,7 +68,7 @@ impl<'a> Part<'a> {
             bytes: &[],
             attribute_number: attribute_number(message),
             attributes: Attributes::default(),
-            attributes_read: false,
+            attributes_shown: false,
             patches: Patches::default(),
         }
     }
@@ -76,14 +81,26 @@ impl<'a> Part<'a> {
             self.attribute_number = attribute_number(message);
         }
         self.bytes = bytes;
-        self.attributes_read = false;
+        self.attributes_shown = false;
         self.patches.clear();
+    }
+
+    /// Writes the message, which stands at `place`, with its changes, if there are any.
+    #[inline]
+    pub(super) fn write(&mut self, output: &mut Output<'_>, place: Place<'_>) {
+        if !self.patches.is_empty() {
+            self.patches().write(output, place);
+        } else if let (true, Some(number)) = (self.attributes_shown, self.attribute_number)
+            && self.attributes.is_changed()
+        {
+            self.attributes.write(number, output, place);
+        }
     }
 
     /// The changes, in the order of the message.
     #[inline]
     pub(super) fn patches(&mut self) -> &Patches {
-        if let (true, Some(number)) = (std::mem::take(&mut self.attributes_read), self.attribute_number) {
+        if let (true, Some(number)) = (std::mem::take(&mut self.attributes_shown), self.attribute_number) {
             self.attributes.record(self.bytes.len(), number, &mut self.patches);
         }
         self.patches.sort();

@@ -105,11 +105,10 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             return false;
         }
         self.output.enter(group);
-        let patches = self.head.patches();
         match head {
-            Some(place) => patches.write(&mut self.output, place),
-            None if patches.is_empty() => {}
-            None => self.output.insert(group.content_start(), HEAD, &patches.made()),
+            Some(place) => self.head.write(&mut self.output, place),
+            None if self.head.patches().is_empty() => {}
+            None => self.output.insert(group.content_start(), HEAD, &self.head.patches().made()),
         }
         let mut left = Left { kept: visit == Visit::Keep, dropped: false };
         if visit == Visit::Descend {
@@ -145,7 +144,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             });
             self.output.leave();
         } else {
-            self.outer.patches().write(&mut self.output, item);
+            self.outer.write(&mut self.output, item);
         }
         true
     }
@@ -159,7 +158,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
             return false;
         }
         if visit == Visit::Keep {
-            self.outer.patches().write(&mut self.output, metric);
+            self.outer.write(&mut self.output, metric);
             return true;
         }
         self.output.enter(metric);
@@ -197,7 +196,7 @@ impl<'a, E: Editor> Walk<'a, '_, E> {
     #[inline]
     fn inner_part(&mut self, place: Place<'a>, kept: bool) {
         if kept {
-            self.inner.patches().write(&mut self.output, place);
+            self.inner.write(&mut self.output, place);
         } else {
             self.output.replace(place.start, place.end, &[]);
         }
