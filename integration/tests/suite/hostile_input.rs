@@ -332,6 +332,11 @@ async fn a_client_that_leaves_cancels_nothing() {
                 .any(|line| line.starts_with("otelcol_exporter_in_flight_requests") && line.ends_with(" 1"))
         });
         drop(stream);
+        let late = "sluice_receiver_answered_late_requests{receiver=\"otlp\",transport=\"http\",reason=\"disconnected\"} 1";
+        eventually("the client is counted as gone", || {
+            let metrics = get(setup.telemetry, "/metrics").body;
+            String::from_utf8_lossy(&metrics).lines().any(|line| line == late)
+        });
         eventually("the spans arrive", || sink.counts().items == 5);
         sluice.stop();
     });
