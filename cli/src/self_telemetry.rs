@@ -25,8 +25,8 @@ use sluice_pipeline::{
 
 use crate::output::CommandError;
 
-const OWNER: &str = "service.telemetry";
-const KEY: &str = "metrics.readers";
+const OWNER: &str = "service.telemetry.metrics.readers";
+const KEY: &str = "pull.exporter.prometheus.port";
 const ENDPOINT: &str = "metrics";
 /// How long the end of an endpoint waits for a scrape.
 const STOP: Duration = Duration::from_secs(1);
@@ -150,7 +150,11 @@ fn claims(telemetry: &Telemetry) -> Vec<Claim> {
 }
 
 fn claim(place: usize, transport: Transport) -> Claim {
-    Claim { owner: format!("{OWNER} {place}"), endpoint: Endpoint { name: ENDPOINT, key: KEY, transport } }
+    Claim {
+        owner: format!("{OWNER}.{place}"),
+        place: None,
+        endpoint: Endpoint { name: ENDPOINT, key: KEY, transport },
+    }
 }
 
 async fn end(serving: Vec<Serving>) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::plan::Plan;
 use crate::{
     component::Transport,
-    config::{Document, Node, Problems, telemetry::Telemetry},
+    config::{Document, Mapping, Node, Problems, telemetry::Telemetry},
 };
 
 /// An endpoint with who wants it and where that is written.
@@ -14,6 +14,17 @@ struct Wanted<'a> {
     transport: Transport,
     body: &'a Node,
     key: String,
+}
+
+impl Wanted<'_> {
+    /// Where it is written.
+    fn place(&self) -> String {
+        let (nearest, place) = self.body.nearest_place(&self.key);
+        if std::ptr::eq(nearest, self.body) && nearest.as_mapping().is_none_or(Mapping::is_empty) {
+            return "by default".to_owned();
+        }
+        place.to_string()
+    }
 }
 
 /// Reports each endpoint that overlaps with an earlier one: of `service.telemetry`, extensions, receivers, in that
@@ -31,10 +42,13 @@ pub(super) fn check(document: &Document, plan: &Plan<'_>, problems: &mut Problem
     });
     for one in of_telemetry(document).into_iter().chain(components) {
         if let Some(earlier) = wanted.iter().find(|earlier| overlap(&earlier.transport, &one.transport)) {
-            let (_, place) = earlier.body.nearest_place(&earlier.key);
             let message = format!(
-                "{} cannot listen on {}: {} listens on {} ({place}); give one of them another port",
-                one.owner, one.transport, earlier.owner, earlier.transport
+                "{} cannot listen on {}: {} listens on {} ({}); give one of them another port",
+                one.owner,
+                one.transport,
+                earlier.owner,
+                earlier.transport,
+                earlier.place()
             );
             problems.at_key(one.body, &one.key, message);
         } else {

@@ -144,7 +144,10 @@ impl<'r> Plan<'r> {
             .chain(receivers)
             .flat_map(|planned| {
                 let owner = planned.owner();
-                planned.endpoints().into_iter().map(move |endpoint| Claim { owner: owner.clone(), endpoint })
+                planned.endpoints().into_iter().map(move |endpoint| {
+                    let (_, place) = planned.body.nearest_place(endpoint.key);
+                    Claim { owner: owner.clone(), place: Some(place.clone()), endpoint }
+                })
             })
             .collect()
     }
