@@ -278,3 +278,23 @@ async fn settle(lines: &[Arc<Line>], deadline: Instant) -> usize {
     }
     lines.iter().map(|line| line.under_way()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_is_complete_only_if_nothing_is_missing() {
+        let complete = Drained { unanswered: 0, overran: None };
+        assert_eq!(complete.shortcoming(&BTreeMap::new()), None);
+        let lost = BTreeMap::from([("exporter otlp".to_owned(), 1200)]);
+        assert_eq!(complete.shortcoming(&lost).as_deref(), Some("exporter otlp lost 1200 items"));
+        let late = Drained { unanswered: 3, overran: Some(Duration::from_secs(25)) };
+        assert_eq!(
+            late.shortcoming(&lost).as_deref(),
+            Some(
+                "exporter otlp lost 1200 items; 3 requests were given up unanswered; the drain time-out of 25s had passed"
+            )
+        );
+    }
+}

@@ -170,6 +170,19 @@ mod tests {
         assert_eq!(status.snapshot().died[0].component, "receiver otlp");
     }
 
+    #[test]
+    fn only_what_a_drain_loses_counts_towards_it() {
+        let status = Status::default();
+        let id = ComponentId::of_type("otlp");
+        status.update(|state| state.phase = Phase::Running);
+        status.lost(Kind::Exporter, &id, 5);
+        assert!(status.snapshot().lost.is_empty());
+        status.update(|state| state.phase = Phase::Draining);
+        status.lost(Kind::Exporter, &id, 3);
+        status.lost(Kind::Exporter, &id, 4);
+        assert_eq!(status.snapshot().lost, [("exporter otlp".to_owned(), 7)].into());
+    }
+
     #[tokio::test]
     async fn a_task_that_returns_leaves_health_alone() {
         let status = Arc::new(Status::default());

@@ -243,3 +243,34 @@ impl ExporterMetrics {
         counter!(names::EXPORTER_RETRIES, "exporter" => self.id.clone(), "code" => code).increment(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_no_longer_waits_is_counted_by_reason() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let metrics = ReceiverMetrics::new(&ComponentId::of_type("otlp"), "http");
+            let (past, future) = (Some(Instant::now()), Instant::now().checked_add(Duration::from_secs(60)));
+            metrics.waiting(AnswerLimits::default()).answered();
+            drop(metrics.waiting(AnswerLimits { deadline: future, write_timeout: future }));
+            drop(metrics.waiting(AnswerLimits { deadline: past, write_timeout: None }));
+            drop(metrics.waiting(AnswerLimits { deadline: None, write_timeout: past }));
+        });
+        let text = handle.render();
+        for reason in ["disconnected", "deadline", "write_timeout"] {
+            let line = format!(
+                "{}{{receiver=\"otlp\",transport=\"http\",reason=\"{reason}\"}} 1",
+                names::RECEIVER_ANSWERED_LATE
+            );
+            assert!(text.lines().any(|found| found == line), "{text}");
+        }
+    }
+}

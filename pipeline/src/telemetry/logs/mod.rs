@@ -214,3 +214,6 @@ fn shorten(path: &str) -> &str {
     slashes.next();
     slashes.next().map_or(path, |(place, _)| path.get(place + 1..).unwrap_or(path))
 }
+
+#[cfg(test)]
+mod tests;
