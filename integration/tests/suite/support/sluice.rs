@@ -156,6 +156,13 @@ impl Sluice {
         log
     }
 
+    /// It never took more memory than its limit and what the design allows beside that.
+    pub(crate) fn assert_within(&self, limit_mib: u64) {
+        const BESIDE: u64 = 30;
+        let peak = self.process.usage().unwrap().peak_resident >> 20;
+        assert!(peak <= limit_mib + BESIDE, "{peak} MiB were resident with a limit of {limit_mib} MiB");
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         match self.process.wait(PATIENCE) {
