@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Check a configuration without running it
     #[command(
-        after_help = "Example:\n  sluice validate --config gateway.yaml && systemctl reload sluice\n\nPrints nothing and exits with 0 if it is fine; else every error with its place, and exits with 1."
+        after_help = "Example:\n  sluice validate --config gateway.yaml && systemctl reload sluice\n\nPrints nothing and exits with 0 if it is fine; else every error with its place, and exits with 1. Reads the certificates and keys that running components name; binds, connects and writes nothing."
     )]
     Validate(ConfigurationOptions),
     /// List the components of this build
