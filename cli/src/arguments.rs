@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it did what was asked; a running Sluice was told to stop, and logged what it could not hand on in time
-  1  the configuration is wrong, or a component could not start
+  0  it did what was asked; a running Sluice was told to stop and handed on everything within --drain-timeout
+  1  the configuration is wrong, a component could not start, or the drain was not finished in time or lost data
+     (the last line on standard error says what)
   2  the command line is wrong
   3  a second signal ended Sluice before it had handed on everything
 ";
@@ -33,7 +34,7 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Check a configuration without running it
     #[command(
-        after_help = "Example:\n  sluice validate --config gateway.yaml && systemctl reload sluice\n\nPrints nothing and exits with 0 if it is fine; else every error with its place, and exits with 1."
+        after_help = "Example:\n  sluice validate --config gateway.yaml && systemctl reload sluice\n\nPrints nothing and exits with 0 if it is fine; else every error with its place, and exits with 1. Reads the certificates and keys that running components name; binds, connects and writes nothing."
     )]
     Validate(ConfigurationOptions),
     /// List the components of this build

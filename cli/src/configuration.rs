@@ -75,11 +75,6 @@ impl Configuration {
         &self.telemetry
     }
 
-    /// `service.telemetry` as text, for telling whether a reload changes it.
-    pub(crate) fn telemetry_text(&self) -> String {
-        format!("{:?}", self.telemetry)
-    }
-
     pub(crate) fn log_settings(&self) -> LogSettings {
         self.telemetry.logs.settings()
     }

@@ -25,6 +25,9 @@ pub(crate) enum CommandError {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+    /// The drain did not end in time, or lost data.
+    #[error("stopped without having handed on everything: {0}")]
+    Lost(String),
     /// A second signal ended the drain.
     #[error("stopped before everything was handed on, as a second signal asked")]
     Interrupted,

@@ -7,9 +7,11 @@ use sluice_pipeline::{
     graph::{Service, Status},
 };
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
-use crate::{arguments::RunOptions, configuration::Configuration, output::CommandError};
+use crate::{
+    arguments::RunOptions, configuration::Configuration, output::CommandError, self_telemetry::SelfTelemetry,
+};
 
 /// How often `--watch` looks at the files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,7 +22,7 @@ pub(crate) async fn reload(
     registry: &Registry,
     service: &mut Service,
     status: &Arc<Status>,
-    telemetry: &str,
+    telemetry: &mut SelfTelemetry,
 ) {
     info!("Reloading the configuration");
     let refused = match apply(options, registry, service, telemetry).await {
@@ -44,16 +46,22 @@ async fn apply(
     options: &RunOptions,
     registry: &Registry,
     service: &mut Service,
-    telemetry: &str,
+    telemetry: &mut SelfTelemetry,
 ) -> Result<(), CommandError> {
     let mut configuration = Configuration::load(&options.configuration, registry)?;
     let plan = configuration.plan(registry)?;
     configuration.log_warnings();
-    service.reload(&plan).await?;
-    if configuration.telemetry_text() != telemetry {
-        warn!("service.telemetry has changed; that takes effect when Sluice is started again");
+    let prepared = telemetry.prepare(configuration.telemetry())?;
+    match service.reload(&plan).await {
+        Ok(()) => {
+            telemetry.change(prepared).await;
+            Ok(())
+        }
+        Err(error) => {
+            telemetry.abandon(prepared).await;
+            Err(error.into())
+        }
     }
-    Ok(())
 }
 
 /// Notices changed files by their times of modification.

@@ -6,7 +6,7 @@ use sluice_pipeline::{
     budget::Budget,
     component::Registry,
     graph::{Service, Status},
-    telemetry::{exposition::Exposition, logs},
+    telemetry::{exposition::Exposition, logs::Logs},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -26,12 +26,13 @@ pub(crate) fn run(options: &RunOptions, registry: &Registry) -> Result<(), Comma
     let mut configuration = Configuration::load(&options.configuration, registry)?;
     // Checked before anything is touched; also what `validate` does.
     configuration.plan(registry)?;
-    logs::install(&configuration.log_settings()).map_err(|error| CommandError::Other(error.to_string()))?;
+    let logs = Logs::install(&configuration.log_settings())
+        .map_err(|error| CommandError::Other(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| CommandError::io("cannot start worker threads", error))?;
-    let result = runtime.block_on(serve(options, registry, configuration));
+    let result = runtime.block_on(serve(options, registry, configuration, logs));
     // Whatever is still under way was given its time.
     runtime.shutdown_background();
     result
@@ -41,6 +42,7 @@ async fn serve(
     options: &RunOptions,
     registry: &Registry,
     mut configuration: Configuration,
+    logs: Logs,
 ) -> Result<(), CommandError> {
     let mut stop = StopSignals::new()?;
     let mut hangup = listen(SignalKind::hangup())?;
@@ -54,13 +56,12 @@ async fn serve(
         "Starting sluice..."
     );
     configuration.log_warnings();
-    let telemetry = SelfTelemetry::start(configuration.telemetry(), &budget, &status, &exposition)?;
+    let mut telemetry = SelfTelemetry::start(configuration.telemetry(), logs, &budget, &status, exposition)?;
     let plan = configuration.plan(registry)?;
     let starting = Service::start(&plan, budget, Arc::clone(&status), options.drain_timeout);
     let mut service = starting.await?;
     info!("Everything is ready. Begin running and processing data.");
 
-    let in_force = configuration.telemetry_text();
     let mut watch = FileWatch::over(if options.watch { configuration.files() } else { Vec::new() });
     let silence = tokio::time::sleep(SILENCE);
     tokio::pin!(silence);
@@ -71,8 +72,12 @@ async fn serve(
                 info!(signal = name, "Received signal from OS, draining");
                 break;
             }
-            _ = hangup.recv() => reload::reload(options, registry, &mut service, &status, &in_force).await,
-            () = watch.changed() => reload::reload(options, registry, &mut service, &status, &in_force).await,
+            _ = hangup.recv() => {
+                reload::reload(options, registry, &mut service, &status, &mut telemetry).await;
+            }
+            () = watch.changed() => {
+                reload::reload(options, registry, &mut service, &status, &mut telemetry).await;
+            }
             () = &mut silence, if !looked_for_silence => {
                 looked_for_silence = true;
                 for receiver in service.silent_receivers() {
@@ -84,22 +89,27 @@ async fn serve(
             }
         }
     }
-    drain(service, telemetry, &mut stop).await
+    drain(service, telemetry, &status, &mut stop).await
 }
 
 async fn drain(
     service: Service,
     telemetry: SelfTelemetry,
+    status: &Status,
     stop: &mut StopSignals,
 ) -> Result<(), CommandError> {
     let drained = async {
-        service.shutdown().await;
+        let drained = service.shutdown().await;
         telemetry.stop().await;
+        drained
     };
     tokio::select! {
-        () = drained => {
+        drained = drained => {
             info!("Shutdown complete.");
-            Ok(())
+            match drained.shortcoming(&status.snapshot().lost) {
+                None => Ok(()),
+                Some(shortcoming) => Err(CommandError::Lost(shortcoming)),
+            }
         }
         name = stop.recv() => {
             complain(&format!("Received {name} again, stopping at once\n"));

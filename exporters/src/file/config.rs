@@ -15,7 +15,8 @@ const DEFAULT_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FileConfig {
-    /// The file to write to; required. Relative to the working directory. With `group_by` it holds one `*`.
+    /// The file to write to; required. Relative to the working directory. With `group_by` it holds one `*`. Sluice does
+    /// not start if it cannot be opened.
     pub path: String,
     /// Whether to add to a file that is already there. Otherwise it is emptied when the first batch is written.
     /// Not together with `rotation` or `compression`.

@@ -1,7 +1,9 @@
 //! Takes batches and answers once the operating system has them.
 
 use std::{
+    fs::DirBuilder,
     io,
+    os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{
         Arc,
@@ -70,11 +72,13 @@ impl FileExporter {
             sync_interval: config.sync_interval(),
         };
         let destination = match config.grouping() {
-            Some(group_by) => Destination::Grouped(grouping(config, group_by, settings)),
-            None => Destination::One(
-                Writer::of(Path::new(&config.path), settings, layout, &id)
-                    .map_err(|conflict| BuildError::setting("path", conflict.to_string()))?,
-            ),
+            Some(group_by) => Destination::Grouped(grouping(config, group_by, settings)?),
+            None => {
+                let writer = Writer::of(Path::new(&config.path), settings, layout, &id)
+                    .map_err(|conflict| BuildError::setting("path", conflict.to_string()))?;
+                writer.prepare().map_err(|error| unwritable(&config.path, &error))?;
+                Destination::One(writer)
+            }
         };
         let metrics = ExporterMetrics::new(&id, context.signal);
         Ok(Self { id, layout, destination, metrics, failing: AtomicBool::new(false) })
@@ -164,13 +168,32 @@ impl Consumer for FileExporter {
     }
 }
 
-fn grouping(config: &FileConfig, group_by: &GroupBy, settings: Settings) -> Grouping {
-    Grouping {
+fn grouping(config: &FileConfig, group_by: &GroupBy, settings: Settings) -> Result<Grouping, BuildError> {
+    let mode = settings.directory_mode.unwrap_or(0o755);
+    let writers = Writers::new(&config.path, group_by.max_open_files);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(writers.directory())
+        .map_err(|error| unwritable(&config.path, &error))?;
+    Ok(Grouping {
         attribute: group_by.resource_attribute.clone(),
-        writers: Writers::new(&config.path, group_by.max_open_files),
+        writers,
         // The segment may name directories, which the Collector creates as well.
-        settings: Settings { directory_mode: Some(settings.directory_mode.unwrap_or(0o755)), ..settings },
-    }
+        settings: Settings { directory_mode: Some(mode), ..settings },
+    })
+}
+
+/// A path that nothing can be written to, with what to do.
+fn unwritable(path: &str, error: &io::Error) -> BuildError {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "; its directory is missing: create it, or set create_directory: true",
+        io::ErrorKind::PermissionDenied => "; give the user that runs Sluice the right to write there",
+        io::ErrorKind::IsADirectory => "; name a file in it",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "; a part of the path is a file",
+        _ => "",
+    };
+    BuildError::setting("path", format!("cannot write to {path}: {error}{advice}"))
 }
 
 /// One record for all messages, or, where messages cannot be joined, a record for each.

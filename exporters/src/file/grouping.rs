@@ -110,6 +110,16 @@ impl Writers {
         Ok((writer, closed))
     }
 
+    /// The directory below which all files lie.
+    pub(super) fn directory(&self) -> &Path {
+        let beginning = self.before.rsplit_once('/').map_or("", |(directory, _)| directory);
+        match beginning {
+            "" if self.before.starts_with('/') => Path::new("/"),
+            "" => Path::new("."),
+            directory => Path::new(directory),
+        }
+    }
+
     /// All that are open.
     pub(super) fn all(&self) -> Vec<Arc<Writer>> {
         let writers = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
-//! One file that records are added to: opened late, rotated, and never left with half a record.
+//! One file that records are added to: rotated, and never left with half a record.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::PathBuf,
@@ -27,8 +27,8 @@ pub(super) struct Settings {
 
 /// A file that records are added to.
 ///
-/// It is opened for the first record, so that checking a configuration touches no file. A record that cannot be
-/// written whole is cut off again: a reader sees whole records only.
+/// It is emptied, where it is to be, for the first record. A record that cannot be written whole is cut off again: a
+/// reader sees whole records only.
 #[derive(Debug)]
 pub(super) struct Output {
     path: PathBuf,
@@ -48,6 +48,20 @@ impl Output {
     /// Whether everything added is on the disk.
     pub(super) fn is_synced(&self) -> bool {
         !self.unsynced
+    }
+
+    /// Makes sure that the file can be written to, so that a path which cannot work shows at start. Creates the file;
+    /// what it holds stays.
+    pub(super) fn prepare(&self, settings: Settings) -> io::Result<()> {
+        if self.file.is_some() {
+            return Ok(());
+        }
+        self.create_directory(settings)?;
+        match fs::metadata(&self.path) {
+            // Opening a pipe waits for its reader, and what a device does is its own.
+            Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => Ok(()),
+            _ => self.open_file().map(drop),
+        }
     }
 
     /// Adds a record, beginning a new file first if it would make this one too large.
@@ -89,9 +103,7 @@ impl Output {
         if let Some(file) = self.file.take() {
             return Ok(file);
         }
-        if let (Some(mode), Some(directory)) = (settings.directory_mode, self.path.parent()) {
-            DirBuilder::new().recursive(true).mode(mode).create(directory)?;
-        }
+        self.create_directory(settings)?;
         let file = self.open_file()?;
         // A file that is rotated is taken up again, as the Collector does.
         let keep = settings.append || settings.rotation.is_some();
@@ -100,6 +112,13 @@ impl Output {
         }
         self.fresh = false;
         Ok(file)
+    }
+
+    fn create_directory(&self, settings: Settings) -> io::Result<()> {
+        match (settings.directory_mode, self.path.parent()) {
+            (Some(mode), Some(directory)) => DirBuilder::new().recursive(true).mode(mode).create(directory),
+            _ => Ok(()),
+        }
     }
 
     fn open_file(&self) -> io::Result<File> {

@@ -338,12 +338,43 @@ async fn closing_a_file_to_open_another_loses_nothing() {
 async fn directories_are_created_only_if_asked_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("deep/down/out.json");
-    let plain = exporter(Signal::Traces, &path, "");
     let data = spans(None, "one");
-    assert!(matches!(offer(plain.as_ref(), batch(Signal::Traces, &[&data])).await, Reply::Failed(_)));
-    drop(plain);
+    let plain = decoded(&format!("{{path: \"{}\"}}", path.display()));
+    assert!(try_build("file", Signal::Traces, plain).is_err());
+    assert_eq!(names(directory.path()), [""; 0], "nothing was created");
     let creating = exporter(Signal::Traces, &path, "create_directory: true, directory_permissions: \"0700\"");
     assert_eq!(offer(creating.as_ref(), batch(Signal::Traces, &[&data])).await, Reply::Delivered);
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_work_fails_the_build_at_its_key() {
+    let (directory, path) = temporary();
+    fs::write(&path, "a file").unwrap();
+    let in_a_file = path.join("out.json");
+    let missing = directory.path().join("missing/out.json");
+    for (path, more, expected) in [
+        (directory.path(), "", "name a file in it"),
+        (missing.as_path(), "", "create it, or set create_directory: true"),
+        (in_a_file.as_path(), "", "a part of the path is a file"),
+        (Path::new("/sys/sluice-test.json"), "", "give the user that runs Sluice the right"),
+        (&path.join("*.json"), "group_by: {enabled: true}", "a part of the path is a file"),
+    ] {
+        let config = decoded(&format!("{{path: \"{}\", {more}}}", path.display()));
+        let error = try_build("file", Signal::Traces, config).err().unwrap();
+        let BuildError::Setting { key, message } = error else { panic!("{error}") };
+        assert_eq!(key, "path");
+        assert!(message.contains(expected), "{}: {message}", path.display());
+    }
+    let kept = exporter(Signal::Traces, &path, "");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "a file", "it is emptied for the first batch, not before");
+    drop(kept);
+}
+
+#[tokio::test]
+async fn a_pipe_without_a_reader_does_not_hold_up_the_start() {
+    let (_directory, path) = temporary();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    exporter(Signal::Traces, &path, "");
 }
 
 #[test]

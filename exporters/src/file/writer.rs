@@ -80,6 +80,12 @@ impl Writer {
         &self.path
     }
 
+    /// Makes sure that the file can be written to. One that is being written to can.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        let settings = *self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        self.output.try_lock().map_or(Ok(()), |output| output.prepare(settings))
+    }
+
     /// Adds a record. When this returns, the operating system has it.
     pub(super) async fn append(&self, record: Vec<u8>) -> io::Result<()> {
         let settings = *self.settings.lock().unwrap_or_else(PoisonError::into_inner);

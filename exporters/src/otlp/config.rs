@@ -50,4 +50,8 @@ impl ComponentConfig for OtlpConfig {
         problems.extend(self.export.sending_queue.problems("sending_queue"));
         problems
     }
+
+    fn file_problems(&self) -> Vec<Problem> {
+        self.client.file_problems()
+    }
 }

@@ -47,4 +47,8 @@ impl ComponentConfig for ZipkinConfig {
         problems.extend(self.own.sending_queue.problems("sending_queue"));
         problems
     }
+
+    fn file_problems(&self) -> Vec<Problem> {
+        self.client.file_problems()
+    }
 }

@@ -98,4 +98,8 @@ impl ComponentConfig for HealthCheckConfig {
         }
         problems
     }
+
+    fn file_problems(&self) -> Vec<Problem> {
+        self.server.file_problems("")
+    }
 }

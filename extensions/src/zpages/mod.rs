@@ -57,6 +57,10 @@ impl ComponentConfig for ZpagesConfig {
         self.own.expvar.enabled.report("expvar.enabled", instead, &mut problems);
         problems
     }
+
+    fn file_problems(&self) -> Vec<Problem> {
+        self.server.file_problems("")
+    }
 }
 
 impl ExtensionFactory for Zpages {

@@ -2,6 +2,7 @@
 
 use sluice_pipeline::Signal;
 use sluice_pipeline::compression::{self, Encoding};
+use sluice_pipeline::grpc::frame;
 use sluice_pipeline::otlp::json;
 use sluice_pipeline::otlp::write::Writer;
 
@@ -108,6 +109,27 @@ pub(super) fn compressed() -> Vec<Vec<u8>> {
             })
         })
         .collect()
+}
+
+/// Framed messages, compressed and not, cut into pieces of one byte and of many.
+pub(super) fn grpc() -> Vec<Vec<u8>> {
+    let message = messages().swap_remove(0).1;
+    let framed = |compressed: bool, message: &[u8]| {
+        let length = u32::try_from(message.len()).unwrap_or(0);
+        [&frame::prefix(compressed, length)[..], message].concat()
+    };
+    let with = |place: usize, cut: u8, body: &[u8]| tagged(place, &[&[cut][..], body].concat());
+    let plain = framed(false, &message);
+    let large = framed(false, &vec![7; 200_000]);
+    let mut seeds =
+        vec![with(0, 0, &plain), with(0, 255, &plain), with(0, 255, &large), with(0, 9, &plain.repeat(2))];
+    for (place, encoding) in ENCODINGS.into_iter().enumerate() {
+        for content in [message.clone(), vec![0; 300_000]] {
+            let packed = compression::compress(encoding, None, &[content.into()]).unwrap_or_default();
+            seeds.push(with(place, 63, &framed(true, &packed)));
+        }
+    }
+    seeds
 }
 
 pub(super) fn zipkin_json() -> Vec<Vec<u8>> {

@@ -4,9 +4,15 @@ use std::hint::black_box;
 use std::io;
 
 use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use sluice_pipeline::Signal;
-use sluice_pipeline::compression::{compress, decompress};
+use sluice_pipeline::budget::Budget;
+use sluice_pipeline::compression::{compress, decompress, decompress_charged};
 use sluice_pipeline::config::{self, Environment, Problems, Source};
+use sluice_pipeline::grpc::frame;
+use sluice_pipeline::http::body::{self, Limits as BodyLimits, Pace};
 use sluice_pipeline::otlp::{check, count, json, view};
 use sluice_receivers::zipkin::{Format, translate};
 
@@ -59,6 +65,19 @@ pub static TARGETS: &[Target] = &[
         protobuf: false,
         run: compression,
         limits: Limits { memory_per_byte: 8, memory: 4 * DECOMPRESSED },
+    },
+    Target {
+        name: "grpc",
+        seeds: seeds::grpc,
+        dictionary: &[
+            b"\x00\x00\x00\x00\x00",
+            b"\x01\x00\x00\x00\x01",
+            b"\xff\xff\xff\xff",
+            b"\x00\x00\x10\x00\x00",
+        ],
+        protobuf: false,
+        run: grpc,
+        limits: Limits { memory_per_byte: 16, memory: 4 * DECOMPRESSED },
     },
     Target {
         name: "yaml",
@@ -124,6 +143,18 @@ const JSON: &[&[u8]] = &[
     b"\xff",
     b"\"\\",
 ];
+
+/// The largest message of the gRPC target, and the budget that it is charged to, which some inputs exceed.
+const MESSAGE: usize = 256 << 10;
+const BUDGET: u64 = 384 << 10;
+
+thread_local! {
+    /// Bodies are read under timers.
+    static CLOCK: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap_or_else(|error| fail(&error.to_string()));
+}
 
 /// The cap that the decompression target sets.
 const DECOMPRESSED: usize = 1 << 20;
@@ -257,6 +288,60 @@ fn compression(input: &[u8]) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+/// The way of a unary call's body at the door: read in pieces, charged, unframed, decompressed. The first byte says
+/// how it is compressed, the second where it is cut into pieces.
+fn grpc(input: &[u8]) -> String {
+    let [encoding, cut, body @ ..] = input else { return String::new() };
+    let Some(encoding) = seeds::ENCODINGS.get(usize::from(*encoding) % seeds::ENCODINGS.len()) else {
+        return String::new();
+    };
+    let budget = Budget::new(BUDGET);
+    let pieces = body
+        .chunks(usize::from(*cut) + 1)
+        .map(|piece| Ok::<_, String>(Frame::data(Bytes::copy_from_slice(piece))));
+    let limits = BodyLimits {
+        budget: &budget,
+        bytes: MESSAGE,
+        key: "max_recv_msg_size_mib",
+        pace: Pace::default(),
+        deadline: None,
+    };
+    let reading = body::read(StreamBody::new(stream::iter(pieces)), limits, frame::announced);
+    let admitted = match CLOCK.with(|clock| clock.block_on(reading)) {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            assert_eq!(budget.used(), 0, "a refused body keeps a charge");
+            return refusal.reason().to_owned();
+        }
+    };
+    assert_eq!(admitted.bytes, body, "what was read is not what was sent");
+    assert!(budget.used() >= body.len() as u64, "not all that is held is charged");
+    let mut charge = admitted.charge;
+    let said = match frame::message(admitted.bytes) {
+        Ok((compressed, message)) => {
+            let again = [&frame::prefix(compressed, u32::try_from(message.len()).unwrap_or(0))[..], &message]
+                .concat();
+            assert_eq!(again, body, "a frame does not round-trip");
+            match compressed.then(|| decompress_charged(*encoding, &message, MESSAGE, &mut charge)) {
+                Some(Ok(content)) => {
+                    assert!(content.bytes.len() <= MESSAGE, "more came out than may");
+                    assert!(
+                        budget.used() >= (body.len() + content.bytes.len()) as u64,
+                        "content is not charged"
+                    );
+                    format!("ok {}", content.whole)
+                }
+                Some(Err(error)) => error.to_string(),
+                None => "ok".to_owned(),
+            }
+        }
+        Err(error) => error.to_string(),
+    };
+    drop(charge);
+    assert_eq!(budget.used(), 0, "a charge outlives its call");
+    said
 }
 
 fn yaml(input: &[u8]) -> String {

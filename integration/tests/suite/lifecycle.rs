@@ -95,6 +95,74 @@ fn a_port_in_use_names_the_component_and_the_process() {
     assert!(log.contains(&std::process::id().to_string()), "the process that holds it is not named: {log}");
 }
 
+/// Clients were told that what is in a memory queue is taken. If it cannot be handed on, that is no success.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_loses_something_says_so_and_ends_with_1() {
+    let setup = Setup::new();
+    let nobody = sluice_integration::process::free_address().unwrap();
+    let queue = format!("exporters:\n  otlp:\n    endpoint: {nobody}\n    tls:\n      insecure: true");
+    let config = setup.config(&queue, "    traces: {receivers: [otlp], exporters: [otlp]}");
+    let sluice = block_in_place(|| setup.start(&config, setup.grpc));
+    let load = load(setup.grpc, Protocol::Grpc, Duration::from_millis(300));
+    let report = load.run_as_planned().await.unwrap();
+    assert!(report.accepted > 0, "{report:?}");
+    block_in_place(|| {
+        sluice.process.signal(Signal::TERM).unwrap();
+        let (status, log) = sluice.wait();
+        assert_eq!(status.code(), Some(1), "{log}");
+        let lost = format!("exporter otlp lost {} items", report.accepted);
+        let last = log.lines().last().unwrap_or_default();
+        assert!(
+            last.starts_with("Error: stopped without having handed on everything: ") && last.contains(&lost),
+            "{log}"
+        );
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_takes_too_long_ends_with_1() {
+    let sink = sink(Duration::from_secs(60)).await;
+    let setup = Setup::new();
+    let config = setup.write("config.yaml", &setup.config(&to_sink(&sink), PIPELINE));
+    let mut sluice = setup.spawn_with(&config, &["--drain-timeout", "1s"]);
+    block_in_place(|| sluice.process.wait_until_listening(setup.grpc, crate::support::PATIENCE).unwrap());
+    let report = load(setup.grpc, Protocol::Grpc, Duration::from_millis(100)).run_as_planned().await.unwrap();
+    block_in_place(|| {
+        sluice.process.signal(Signal::TERM).unwrap();
+        let begin = Instant::now();
+        let (status, log) = sluice.wait();
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains(&format!("lost {} items", report.accepted)), "{log}");
+    });
+}
+
+/// The file exporter's path, when Sluice starts and not at the first batch.
+#[test]
+fn a_path_that_cannot_be_written_fails_the_start_at_its_place() {
+    let setup = Setup::new();
+    let config = setup.config(
+        "exporters:\n  file:\n    path: missing/out.json",
+        "    traces: {receivers: [otlp], exporters: [file]}",
+    );
+    let file = setup.write("config.yaml", &config);
+    let checked = setup.command().args(["validate", "--config"]).arg(&file).output().unwrap();
+    assert!(
+        checked.status.success(),
+        "validate touches nothing: {}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
+    let (status, log) = setup.spawn(&file).wait();
+    assert_eq!(status.code(), Some(1), "{log}");
+    let line = config.lines().position(|line| line.contains("missing/out.json")).unwrap() + 1;
+    assert!(
+        log.contains(&format!("config.yaml:{line}:11: error: cannot write to missing/out.json")),
+        "{log}"
+    );
+    assert!(log.contains("exporter \"file\""), "{log}");
+}
+
 #[test]
 fn no_configuration_at_all_is_explained() {
     let setup = Setup::new();

@@ -15,6 +15,10 @@ mod hostile_input;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod mutual_tls;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod sdk_node;

@@ -7,7 +7,7 @@ use sluice_integration::load::Protocol;
 use tokio::task::block_in_place;
 
 use crate::lifecycle::{load, sink};
-use crate::support::{Setup, eventually};
+use crate::support::{Setup, eventually, get};
 
 fn config(setup: &Setup, endpoint: std::net::SocketAddr, extra: &str) -> String {
     setup.config(
@@ -55,4 +55,52 @@ async fn no_grpc_call_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_http_request_fails() {
     moves_to_the_new_destination(Protocol::Http).await;
+}
+
+/// `service.telemetry` takes effect at a reload: level, encoding and place of logs, address and level of metrics.
+#[tokio::test(flavor = "multi_thread")]
+async fn telemetry_changes_without_a_restart() {
+    let sink = sink(Duration::ZERO).await;
+    let setup = Setup::new();
+    let elsewhere = sluice_integration::process::free_address().unwrap();
+    let queue_age = "sluice_exporter_queue_oldest_seconds";
+    block_in_place(|| {
+        let before = config(&setup, sink.grpc, "");
+        let sluice = setup.start(&before, setup.grpc);
+        let metrics = |server| String::from_utf8(get(server, "/metrics").body.to_vec()).unwrap();
+        assert!(metrics(setup.telemetry).contains(queue_age), "normal is the default");
+
+        let port = format!("port: {}", setup.telemetry.port());
+        let after = before.replace(&port, &format!("port: {}", elsewhere.port())).replace(
+            "  telemetry:\n    metrics:\n",
+            "  telemetry:\n    logs:\n      level: debug\n      encoding: json\n      output_paths: [other.log]\n    \
+             metrics:\n      level: basic\n",
+        );
+        setup.write("config.yaml", &after);
+        sluice.process.signal(Signal::HUP).unwrap();
+        eventually("metrics are served at the new address", || {
+            std::net::TcpStream::connect(elsewhere).is_ok()
+        });
+        eventually("nothing listens at the old one", || {
+            std::net::TcpStream::connect(setup.telemetry).is_err()
+        });
+        let basic = metrics(elsewhere);
+        assert!(basic.contains("otelcol_process_uptime") && !basic.contains(queue_age), "{basic}");
+        let other = || std::fs::read_to_string(setup.path("other.log")).unwrap_or_default();
+        eventually("logs go to the other file", || other().contains("The new configuration is in place"));
+        let log = other();
+        assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
+
+        let wrong = after.replace("encoding: json", "encoding: jsn");
+        setup.write("config.yaml", &wrong);
+        sluice.process.signal(Signal::HUP).unwrap();
+        eventually("the wrong one is refused", || other().contains("was refused"));
+        assert!(metrics(elsewhere).contains("otelcol_process_uptime"), "and nothing has changed");
+
+        setup.write("config.yaml", &after.replace("level: basic", "level: none"));
+        sluice.process.signal(Signal::HUP).unwrap();
+        eventually("level none serves nothing", || std::net::TcpStream::connect(elsewhere).is_err());
+        assert!(sluice.log().lines().count() < 10, "the rest went elsewhere: {}", sluice.log());
+        sluice.stop();
+    });
 }

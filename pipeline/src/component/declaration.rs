@@ -60,6 +60,12 @@ pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static
     fn problems(&self) -> Vec<Problem> {
         Vec::new()
     }
+
+    /// Checks the files that it names and that are read when the component is built, such as certificates. Asked of
+    /// components that a pipeline uses; reads and never writes.
+    fn file_problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
 }
 
 /// A value that has the right type but cannot work.

@@ -6,8 +6,8 @@ use schemars::Schema;
 
 use super::{
     BuildError, ComponentConfig, ConnectorContext, ConnectorFactory, Declaration, Endpoint, ExporterContext,
-    ExporterFactory, Extension, ExtensionContext, ExtensionFactory, Kind, ProcessorContext, ProcessorFactory,
-    Receiver, ReceiverContext, ReceiverFactory,
+    ExporterFactory, Extension, ExtensionContext, ExtensionFactory, Kind, Problem, ProcessorContext,
+    ProcessorFactory, Receiver, ReceiverContext, ReceiverFactory,
 };
 use crate::{
     config::{Node, Problems, decode},
@@ -29,6 +29,7 @@ pub struct Entry {
     pub declaration: Declaration,
     schema: fn() -> Schema,
     decode: fn(&Node, &mut Problems) -> Option<AnyConfig>,
+    file_problems: fn(&AnyConfig) -> Vec<Problem>,
     build: Build,
 }
 
@@ -114,6 +115,7 @@ impl Registry {
             declaration,
             schema: || schemars::schema_for!(C),
             decode: |node, problems| decode_checked::<C>(node, problems),
+            file_problems: |config| config.get().map_or_else(Vec::new, C::file_problems),
             build,
         });
     }
@@ -150,6 +152,12 @@ impl Entry {
     /// Decodes a configuration, reporting everything wrong with it; `None` if it cannot be used.
     pub fn decode(&self, node: &Node, problems: &mut Problems) -> Option<AnyConfig> {
         (self.decode)(node, problems)
+    }
+
+    /// What is wrong with the files that a configuration names. Reads them.
+    #[must_use]
+    pub fn file_problems(&self, config: &AnyConfig) -> Vec<Problem> {
+        (self.file_problems)(config)
     }
 
     /// The endpoints that the host binds for it.

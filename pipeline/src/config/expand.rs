@@ -43,6 +43,16 @@ struct Found {
     splits_keys: bool,
 }
 
+/// What took the place of a reference.
+enum Replaced {
+    /// A text, in which there may be further references.
+    Text(String),
+    /// A list or a map, likewise.
+    Collection,
+    /// Anything else.
+    Scalar,
+}
+
 impl<'a> Expander<'a> {
     pub(super) fn new(environment: &'a dyn Environment, problems: &'a mut Problems) -> Self {
         Self { environment, problems, references: 0, text: 0, searched: 0, exhausted: false }
@@ -73,17 +83,22 @@ impl<'a> Expander<'a> {
                 }
             }
             Value::String(text) if text.contains('$') => {
-                let text = Arc::clone(text);
-                return self.expand_string(node, &text, rounds, depth);
+                let text = text.to_string();
+                return self.expand_string(node, text, rounds, depth);
             }
             _ => {}
         }
         Some(())
     }
 
-    fn expand_string(&mut self, node: &mut Node, text: &str, rounds: usize, depth: usize) -> Option<()> {
-        let mut text = text.to_owned();
-        let mut rounds = rounds;
+    /// A loop, so that a chain of references costs no stack: only levels of lists and maps recurse, which are bounded.
+    fn expand_string(
+        &mut self,
+        node: &mut Node,
+        mut text: String,
+        mut rounds: usize,
+        depth: usize,
+    ) -> Option<()> {
         while let Some((start, end)) = next_reference(&text) {
             let inside = text.get(start + 2..end)?.to_owned();
             rounds = rounds.saturating_sub(1);
@@ -100,7 +115,14 @@ impl<'a> Expander<'a> {
                     .give_up(&node.location, format!("references bring in more than {} MiB", TEXT >> 20));
             }
             if start == 0 && end + 1 == text.len() {
-                return self.replace(node, found, &inside, rounds, depth);
+                match Self::replace(node, found, &inside) {
+                    Replaced::Text(further) => {
+                        text = further;
+                        continue;
+                    }
+                    Replaced::Collection => return self.expand_node(node, rounds, depth),
+                    Replaced::Scalar => return Some(()),
+                }
             }
             text.replace_range(start..=end, &found.map(|found| found.text).unwrap_or_default());
             node.original = None;
@@ -114,20 +136,13 @@ impl<'a> Expander<'a> {
     }
 
     /// Puts the value of a reference in the place of the reference.
-    fn replace(
-        &mut self,
-        node: &mut Node,
-        found: Option<Found>,
-        inside: &str,
-        rounds: usize,
-        depth: usize,
-    ) -> Option<()> {
+    fn replace(node: &mut Node, found: Option<Found>, inside: &str) -> Replaced {
         let reference: Arc<str> = format!("${{{inside}}}").into();
         let Some(Found { text, name, splits_keys }) = found else {
             node.value = Value::Null;
             node.original = None;
             node.reference = Some(reference);
-            return Some(());
+            return Replaced::Scalar;
         };
         // An IPv6 address that ends in colons is no map; what is no YAML is the text that it is: certificates, passwords.
         let address = text.ends_with("::") && !text.contains(char::is_whitespace);
@@ -140,18 +155,18 @@ impl<'a> Expander<'a> {
             Value::Mapping(_) => {
                 *node = if splits_keys { split_keys(parsed) } else { parsed };
                 node.reference = Some(reference);
-                return self.expand_node(node, rounds, depth);
+                Replaced::Collection
             }
             Value::Sequence(_) => {
                 *node = Node { original: Some(text.into()), reference: Some(reference), ..parsed };
-                return self.expand_node(node, rounds, depth);
+                Replaced::Collection
             }
             Value::String(_) => {
-                let text: Arc<str> = text.into();
-                node.value = Value::String(Arc::clone(&text));
-                node.original = Some(Arc::clone(&text));
+                let value: Arc<str> = text.as_str().into();
+                node.value = Value::String(Arc::clone(&value));
+                node.original = Some(value);
                 node.reference = Some(reference);
-                return self.expand_string(node, &text, rounds, depth);
+                Replaced::Text(text)
             }
             value => {
                 // A comment beside the value is no part of a text.
@@ -159,9 +174,9 @@ impl<'a> Expander<'a> {
                 node.value = value;
                 node.original = literal.map(|_| text.into());
                 node.reference = Some(reference);
+                Replaced::Scalar
             }
         }
-        Some(())
     }
 
     /// What a reference stands for; `Some(None)` for a variable that is not set.

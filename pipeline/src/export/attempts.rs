@@ -14,8 +14,8 @@ use tracing::{error, info, warn};
 use super::{RetryConfig, Sender, backoff::Backoff};
 use crate::{
     batch::Batch,
-    component::ComponentId,
-    graph::panic_message,
+    component::{ComponentId, Kind},
+    graph::{Status, panic_message},
     reply::{Code, Failure, Reply, Retry},
     telemetry::ExporterMetrics,
 };
@@ -27,6 +27,8 @@ pub(super) struct Attempts {
     pub(super) timeout: Duration,
     pub(super) retry: RetryConfig,
     pub(super) metrics: ExporterMetrics,
+    /// Where what a drain loses is told.
+    pub(super) status: Arc<Status>,
     /// Set when the exporter shuts down: who waits to repeat does so once more at once, and no further.
     pub(super) closing: CancellationToken,
     /// No attempt is repeated any more.
@@ -181,6 +183,7 @@ impl Attempts {
                         "Exporting failed. Rejecting data."
                     );
                 } else {
+                    self.status.lost(Kind::Exporter, &self.id, items);
                     error!(
                         exporter = %self.id, error = %failure, reason = end.name(), dropped_items = items,
                         "Exporting failed. Dropping data."
@@ -231,6 +234,9 @@ impl Drop for UnderWay<'_> {
         self.attempts.metrics.in_flight.decrement(1.0);
         if !self.ended {
             self.attempts.metrics.send_failed(self.items, End::Shutdown.name());
+            if !self.attempts.callers_wait {
+                self.attempts.status.lost(Kind::Exporter, &self.attempts.id, self.items);
+            }
             error!(
                 exporter = %self.attempts.id, dropped_items = self.items,
                 "The destination had not answered at the shutdown deadline. Dropping data."

@@ -69,6 +69,7 @@ impl Exporter {
             timeout: settings.timeout,
             retry: settings.retry,
             metrics: ExporterMetrics::new(&context.component.id, context.signal),
+            status: Arc::clone(&context.component.status),
             closing: CancellationToken::new(),
             hurried: CancellationToken::new(),
             callers_wait: true,

@@ -22,20 +22,36 @@ use crate::{
         BuildError, Capabilities, ComponentContext, ComponentId, ConnectorContext, ExporterContext,
         ExtensionContext, Kind, Outlets, Pair, PipelineId, ProcessorContext, ReceiverContext,
     },
-    config::Problems,
+    config::{Node, Problems},
     consumer::{Consumer, FanOut},
     graph::Status,
     outlet::Outlet,
     signal::Signal,
 };
 
-/// A component that could not be built.
+/// A component that could not be built, or not be started once it was.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot build {kind} \"{id}\": {source}")]
-pub struct CannotBuild {
+#[error("cannot start {kind} \"{id}\"{reason}")]
+pub struct CannotStart {
     kind: Kind,
     id: ComponentId,
-    source: BuildError,
+    /// With the place in the configuration, if one setting is to blame.
+    reason: String,
+}
+
+impl CannotStart {
+    /// With the place of the setting that is to blame, where the configuration of the component is known.
+    pub(super) fn new(kind: Kind, id: ComponentId, body: Option<&Node>, source: BuildError) -> Self {
+        let reason = match (source, body) {
+            (BuildError::Setting { key, message }, Some(body)) => {
+                let mut problems = Problems::default();
+                problems.at_key(body, &key, message);
+                format!("\n{}", problems.to_string().trim_end())
+            }
+            (source, _) => format!(": {source}"),
+        };
+        Self { kind, id, reason }
+    }
 }
 
 struct BuiltExtensions {
@@ -54,7 +70,7 @@ pub(super) struct Builder<'a> {
 
 impl Builder<'_> {
     /// Builds the plan. Nothing of the running graph changes until [`Built::take_over`].
-    pub(super) fn build(&self, plan: &Plan<'_>) -> Result<Built, CannotBuild> {
+    pub(super) fn build(&self, plan: &Plan<'_>) -> Result<Built, CannotStart> {
         let BuiltExtensions { extensions, capabilities, changed } = self.extensions(plan)?;
         let mut built = Built {
             extensions,
@@ -90,7 +106,7 @@ impl Builder<'_> {
         Ok(built)
     }
 
-    fn extensions(&self, plan: &Plan<'_>) -> Result<BuiltExtensions, CannotBuild> {
+    fn extensions(&self, plan: &Plan<'_>) -> Result<BuiltExtensions, CannotStart> {
         let mut capabilities = HashMap::new();
         let mut extensions = Vec::new();
         for planned in &plan.extensions {
@@ -109,7 +125,7 @@ impl Builder<'_> {
                         .and_then(|config| {
                             planned.entry.build_extension(config, ExtensionContext { component })
                         })
-                        .map_err(|source| cannot_build(planned, source))?;
+                        .map_err(|source| cannot_start(planned, source))?;
                     capabilities.insert(planned.id.clone(), extension.capabilities());
                     Some(extension)
                 }
@@ -148,7 +164,7 @@ impl Scope<'_, '_> {
         self.builder.context(planned, &self.capabilities)
     }
 
-    fn exporter(&self, planned: &Planned<'_>, signal: Signal) -> Result<Instance, CannotBuild> {
+    fn exporter(&self, planned: &Planned<'_>, signal: Signal) -> Result<Instance, CannotStart> {
         let mark = mark::of(&planned.body);
         let running = self.builder.running.exporters.get(&(planned.id.clone(), signal));
         if let Some(kept) = running.filter(|old| old.mark == mark && !self.extensions_changed) {
@@ -159,7 +175,7 @@ impl Scope<'_, '_> {
             .config()
             .map_err(unreadable)
             .and_then(|config| planned.entry.build_exporter(config, context))
-            .map_err(|source| cannot_build(planned, source))?;
+            .map_err(|source| cannot_start(planned, source))?;
         Ok(Instance { mark, consumer })
     }
 
@@ -167,7 +183,7 @@ impl Scope<'_, '_> {
         &self,
         planned: &PlannedConnector<'_>,
         built: &mut Built,
-    ) -> Result<ConnectorInstance, CannotBuild> {
+    ) -> Result<ConnectorInstance, CannotStart> {
         let component = &planned.component;
         let given: Vec<Signal> = planned.feeds.keys().copied().collect();
         let mark = format!("{} {:?} {given:?}", mark::of(&component.body), planned.takes);
@@ -187,7 +203,7 @@ impl Scope<'_, '_> {
             .config()
             .map_err(unreadable)
             .and_then(|config| component.entry.build_connector(config, context))
-            .map_err(|source| cannot_build(component, source))?;
+            .map_err(|source| cannot_start(component, source))?;
         Ok(ConnectorInstance { mark, branches, outlets })
     }
 
@@ -196,7 +212,7 @@ impl Scope<'_, '_> {
         planned: &PlannedPipeline<'_>,
         plan: &Plan<'_>,
         built: &Built,
-    ) -> Result<PipelineInstance, CannotBuild> {
+    ) -> Result<PipelineInstance, CannotStart> {
         let signal = planned.id.signal;
         let mut branches: Vec<Arc<dyn Consumer>> = Vec::new();
         for id in &planned.exporters {
@@ -226,7 +242,7 @@ impl Scope<'_, '_> {
                 .config()
                 .map_err(unreadable)
                 .and_then(|config| processor.entry.build_processor(config, context, head))
-                .map_err(|source| cannot_build(processor, source))?;
+                .map_err(|source| cannot_start(processor, source))?;
             stages.insert(0, Arc::clone(&head));
         }
         Ok(PipelineInstance {
@@ -255,7 +271,7 @@ impl Scope<'_, '_> {
         planned: &Planned<'_>,
         feeds: &BTreeMap<Signal, Vec<PipelineId>>,
         built: &mut Built,
-    ) -> Result<BuiltReceiver, CannotBuild> {
+    ) -> Result<BuiltReceiver, CannotStart> {
         let signals: Vec<Signal> = feeds.keys().copied().collect();
         let mark = format!("{} {signals:?}", mark::of(&planned.body));
         let heads = built.heads(feeds);
@@ -272,7 +288,7 @@ impl Scope<'_, '_> {
             .config()
             .map_err(unreadable)
             .and_then(|config| planned.entry.build_receiver(config, context))
-            .map_err(|source| cannot_build(planned, source))?;
+            .map_err(|source| cannot_start(planned, source))?;
         Ok((identity, Some(receiver), outlets))
     }
 }
@@ -326,8 +342,8 @@ fn answers_later(pipeline: &PlannedPipeline<'_>, plan: &Plan<'_>) -> bool {
         .any(|target| plan.pipelines.iter().any(|next| next.id == *target && answers_later(next, plan)))
 }
 
-fn cannot_build(planned: &Planned<'_>, source: BuildError) -> CannotBuild {
-    CannotBuild { kind: planned.kind, id: planned.id.clone(), source }
+fn cannot_start(planned: &Planned<'_>, source: BuildError) -> CannotStart {
+    CannotStart::new(planned.kind, planned.id.clone(), Some(&planned.body), source)
 }
 
 fn unreadable(problems: Problems) -> BuildError {

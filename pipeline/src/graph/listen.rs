@@ -11,7 +11,10 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::component::{Endpoint, Listener, Listeners, Transport};
+use crate::{
+    component::{Endpoint, Listener, Listeners, Transport},
+    config::Location,
+};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -23,6 +26,8 @@ pub struct Claim {
     pub owner: String,
     /// What.
     pub endpoint: Endpoint,
+    /// Where that is configured, if it is in a text.
+    pub place: Option<Location>,
 }
 
 /// The bound sockets of the process, by address.
@@ -55,8 +60,8 @@ pub enum ListenError {
         owner: String,
         /// The configured address.
         address: String,
-        /// The key that configures it.
-        key: &'static str,
+        /// The key that configures it, with its place.
+        key: String,
         /// The component that has it.
         other: String,
     },
@@ -69,8 +74,8 @@ pub enum ListenError {
         owner: String,
         /// The configured address.
         address: String,
-        /// The key that configures it.
-        key: &'static str,
+        /// The key that configures it, with its place.
+        key: String,
         /// ` by process PID (NAME)` where it can be told.
         holder: String,
     },
@@ -81,8 +86,8 @@ pub enum ListenError {
         owner: String,
         /// The configured address.
         address: String,
-        /// The key that configures it.
-        key: &'static str,
+        /// The key that configures it, with its place.
+        key: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -93,8 +98,8 @@ pub enum ListenError {
         owner: String,
         /// The configured address.
         address: String,
-        /// The key that configures it.
-        key: &'static str,
+        /// The key that configures it, with its place.
+        key: String,
         /// The system's reason.
         source: io::Error,
     },
@@ -109,8 +114,8 @@ impl ListenerPool {
         let mut claimed: HashMap<&Transport, &str> = HashMap::new();
         let mut fresh = Vec::new();
         let mut errors = Vec::new();
-        for Claim { owner, endpoint } in claims {
-            let attempt = Attempt { owner, endpoint };
+        for Claim { owner, endpoint, place } in claims {
+            let attempt = Attempt { owner, endpoint, place: place.as_ref() };
             if let Some(other) = claimed.get(&endpoint.transport) {
                 errors.push(attempt.shared(other));
                 continue;
@@ -169,6 +174,7 @@ impl ListenerPool {
 struct Attempt<'a> {
     owner: &'a str,
     endpoint: &'a Endpoint,
+    place: Option<&'a Location>,
 }
 
 impl Attempt<'_> {
@@ -231,8 +237,12 @@ impl Attempt<'_> {
         ListenError::System { owner, address, key, source }
     }
 
-    fn named(&self) -> (String, String, &'static str) {
-        (self.owner.to_owned(), self.endpoint.transport.to_string(), self.endpoint.key)
+    fn named(&self) -> (String, String, String) {
+        let key = match self.place {
+            Some(place) => format!("{} at {place}", self.endpoint.key),
+            None => self.endpoint.key.to_owned(),
+        };
+        (self.owner.to_owned(), self.endpoint.transport.to_string(), key)
     }
 }
 
@@ -306,7 +316,8 @@ mod tests {
 
     fn claim(owner: &str, address: &str) -> Claim {
         let transport = Transport::Tcp(address.to_owned());
-        Claim { owner: owner.to_owned(), endpoint: Endpoint { name: "http", key: "endpoint", transport } }
+        let endpoint = Endpoint { name: "http", key: "endpoint", transport };
+        Claim { owner: owner.to_owned(), endpoint, place: None }
     }
 
     #[tokio::test]

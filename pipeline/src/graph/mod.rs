@@ -1,6 +1,7 @@
 //! The graph of a running service: planned from the configuration, built, started, drained, reloaded.
 
 mod build;
+mod endpoints;
 mod instances;
 mod listen;
 mod mark;
@@ -11,8 +12,8 @@ mod status;
 mod tests;
 mod wiring;
 
-pub use build::CannotBuild;
+pub use build::CannotStart;
 pub use listen::{Claim, ListenError, ListenerPool};
 pub use plan::{Plan, Planned, PlannedConnector, PlannedPipeline};
-pub use service::{Service, ServiceError};
+pub use service::{Drained, Service, ServiceError};
 pub use status::{DeadTask, Phase, PipelineStatus, Snapshot, Status, panic_message};

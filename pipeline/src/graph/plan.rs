@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{listen::Claim, wiring};
+use super::{endpoints, listen::Claim, wiring};
 use crate::{
     component::{AnyConfig, ComponentId, Endpoint, Entry, Kind, Pair, PipelineId, Registry},
     config::{Definition, Document, Located, Node, Pipeline, Problems, known, suggest},
@@ -93,6 +93,11 @@ impl<'r> Plan<'r> {
         let mut found = Problems::default();
         let resolver = Resolver::new(document, registry, &mut found);
         let plan = resolver.plan(document, &mut found);
+        // Only of a sound plan: each file is read, each port compared, as they would be used.
+        if !found.has_errors() {
+            plan.check_files(&mut found);
+            endpoints::check(document, &plan, &mut found);
+        }
         let sound = !found.has_errors();
         problems.extend(found);
         sound.then_some(plan)
@@ -101,6 +106,33 @@ impl<'r> Plan<'r> {
     /// Reports the errors of each component by itself, for a document whose structure allows no graph.
     pub fn check_components(document: &Document, registry: &'r Registry, problems: &mut Problems) {
         Resolver::new(document, registry, problems);
+    }
+
+    /// Reports what is wrong with the files that its components name.
+    fn check_files(&self, problems: &mut Problems) {
+        let mut checked = BTreeSet::new();
+        for planned in self.components() {
+            if checked.insert((planned.kind, &planned.id))
+                && let Ok(config) = planned.config()
+            {
+                for problem in planned.entry.file_problems(&config) {
+                    problems.at_key(&planned.body, &problem.key, problem.message);
+                }
+            }
+        }
+    }
+
+    /// Every component of the graph, some of them several times.
+    pub(super) fn components(&self) -> impl Iterator<Item = &Planned<'r>> {
+        let receivers = self.receivers.iter().map(|(planned, _)| planned);
+        let processors = self.pipelines.iter().flat_map(|pipeline| &pipeline.processors);
+        let connectors = self.connectors.values().map(|planned| &planned.component);
+        self.extensions
+            .iter()
+            .chain(receivers)
+            .chain(processors)
+            .chain(connectors)
+            .chain(self.exporters.values())
     }
 
     /// Every endpoint that a component of the graph listens on.
@@ -112,7 +144,10 @@ impl<'r> Plan<'r> {
             .chain(receivers)
             .flat_map(|planned| {
                 let owner = planned.owner();
-                planned.endpoints().into_iter().map(move |endpoint| Claim { owner: owner.clone(), endpoint })
+                planned.endpoints().into_iter().map(move |endpoint| {
+                    let (_, place) = planned.body.nearest_place(endpoint.key);
+                    Claim { owner: owner.clone(), place: Some(place.clone()), endpoint }
+                })
             })
             .collect()
     }

@@ -1,6 +1,7 @@
 //! The life of a running service: start, reload, drain.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use futures_util::future::join_all;
 use tracing::{info, warn};
 
 use super::{
-    build::{Builder, CannotBuild},
+    build::{Builder, CannotStart},
     instances::{ConnectorInstance, Instances, Leftover},
     listen::{Claim, ListenError, ListenerPool},
     plan::Plan,
@@ -37,19 +38,9 @@ pub enum ServiceError {
     /// Endpoints that cannot be bound.
     #[error("{}", lines(.0))]
     Listen(Vec<ListenError>),
-    /// A component that cannot be built.
+    /// A component that cannot be built or cannot serve.
     #[error(transparent)]
-    Build(#[from] CannotBuild),
-    /// A component that was built but cannot serve.
-    #[error("cannot start {kind} \"{id}\": {source}")]
-    Start {
-        /// Its kind.
-        kind: Kind,
-        /// Its id.
-        id: ComponentId,
-        /// Its reason.
-        source: BuildError,
-    },
+    Start(#[from] CannotStart),
     /// The system gave no further handle on a bound socket.
     #[error("cannot hand a listener to {kind} \"{id}\": {source}")]
     HandOut {
@@ -117,29 +108,23 @@ impl Service {
         let mut left = built.take_over(&mut self.running);
         // The old receiver lets go of its connections before the new one takes some, on the same socket.
         stop_receivers(&mut left, Instant::now() + self.drain_timeout).await;
-        let started = self.start_new(&claims).await;
+        let started = self.start_new(plan, &claims).await;
         self.listeners.retain(&claims);
         self.describe(plan);
         started.map(|()| left)
     }
 
-    async fn start_new(&mut self, claims: &[Claim]) -> Result<(), ServiceError> {
+    async fn start_new(&mut self, plan: &Plan<'_>, claims: &[Claim]) -> Result<(), ServiceError> {
         for instance in self.running.extensions.iter_mut().filter(|instance| !instance.started) {
             let listeners = hand_out(&self.listeners, claims, Kind::Extension, &instance.id)?;
-            instance.extension.start(listeners).await.map_err(|source| ServiceError::Start {
-                kind: Kind::Extension,
-                id: instance.id.clone(),
-                source,
-            })?;
+            let started = instance.extension.start(listeners).await;
+            started.map_err(|source| cannot_start(plan, Kind::Extension, &instance.id, source))?;
             instance.started = true;
         }
         for instance in self.running.receivers.iter_mut().filter(|instance| !instance.started) {
             let listeners = hand_out(&self.listeners, claims, Kind::Receiver, &instance.id)?;
-            instance.receiver.start(listeners).await.map_err(|source| ServiceError::Start {
-                kind: Kind::Receiver,
-                id: instance.id.clone(),
-                source,
-            })?;
+            let started = instance.receiver.start(listeners).await;
+            started.map_err(|source| cannot_start(plan, Kind::Receiver, &instance.id, source))?;
             instance.started = true;
         }
         Ok(())
@@ -175,8 +160,9 @@ impl Service {
             .collect()
     }
 
-    /// Stops receiving, hands on everything held, and stops; at most for the drain time-out.
-    pub async fn shutdown(mut self) {
+    /// Stops receiving, hands on everything held, and stops; at most for the drain time-out. What it lost stands in
+    /// [`Snapshot::lost`](super::Snapshot::lost).
+    pub async fn shutdown(mut self) -> Drained {
         self.status.update(|state| state.phase = Phase::Draining);
         let deadline = Instant::now() + self.drain_timeout;
         // Callers that wait for a destination that is down are given their batches back, not kept to the deadline.
@@ -189,7 +175,35 @@ impl Service {
             warn!(batches = unanswered, "The drain time-out has passed; batches under way were given up");
         }
         self.listeners.retain(&[]);
+        Drained { unanswered, overran: (Instant::now() >= deadline).then_some(self.drain_timeout) }
     }
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many batches were given up before their senders were answered.
+    pub unanswered: usize,
+    /// The time-out, if the drain was not finished within it.
+    pub overran: Option<Duration>,
+}
+
+impl Drained {
+    /// What kept the drain from being complete, in one line, given what components lost; `None` if nothing did.
+    #[must_use]
+    pub fn shortcoming(&self, lost: &BTreeMap<String, usize>) -> Option<String> {
+        let lost = lost.iter().map(|(component, items)| format!("{component} lost {items} items"));
+        let unanswered =
+            (self.unanswered > 0).then(|| format!("{} requests were given up unanswered", self.unanswered));
+        let overran = self.overran.map(|timeout| format!("the drain time-out of {timeout:?} had passed"));
+        let all: Vec<String> = lost.chain(unanswered).chain(overran).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+fn cannot_start(plan: &Plan<'_>, kind: Kind, id: &ComponentId, source: BuildError) -> CannotStart {
+    let planned = plan.components().find(|planned| planned.kind == kind && planned.id == *id);
+    CannotStart::new(kind, id.clone(), planned.map(|planned| &planned.body), source)
 }
 
 fn hand_out(
@@ -263,4 +277,24 @@ async fn settle(lines: &[Arc<Line>], deadline: Instant) -> usize {
         return 0;
     }
     lines.iter().map(|line| line.under_way()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_is_complete_only_if_nothing_is_missing() {
+        let complete = Drained { unanswered: 0, overran: None };
+        assert_eq!(complete.shortcoming(&BTreeMap::new()), None);
+        let lost = BTreeMap::from([("exporter otlp".to_owned(), 1200)]);
+        assert_eq!(complete.shortcoming(&lost).as_deref(), Some("exporter otlp lost 1200 items"));
+        let late = Drained { unanswered: 3, overran: Some(Duration::from_secs(25)) };
+        assert_eq!(
+            late.shortcoming(&lost).as_deref(),
+            Some(
+                "exporter otlp lost 1200 items; 3 requests were given up unanswered; the drain time-out of 25s had passed"
+            )
+        );
+    }
 }

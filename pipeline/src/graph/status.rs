@@ -1,6 +1,7 @@
 //! The state of the running service, for health checks and status pages.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     panic::AssertUnwindSafe,
     sync::{Arc, PoisonError, RwLock},
@@ -36,6 +37,9 @@ pub struct Snapshot {
     pub reloads: u64,
     /// Why the last reload was refused; `None` if it was taken.
     pub reload_refused: Option<String>,
+    /// Items whose senders had been told that they are safe and that were given up while everything was drained, by
+    /// component, such as `exporter otlp`.
+    pub lost: BTreeMap<String, usize>,
 }
 
 /// Where in its life the service is.
@@ -109,6 +113,14 @@ impl Status {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Items were given up whose senders had been told that they are safe. Counts towards what a drain lost.
+    pub fn lost(&self, kind: Kind, id: &ComponentId, items: usize) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.phase == Phase::Draining && items > 0 {
+            *state.lost.entry(format!("{kind} {id}")).or_default() += items;
+        }
+    }
+
     /// Runs a task that must not end before its component: if it panics, health goes red and the log says why.
     /// A task that returns has ended in order.
     pub fn supervise(
@@ -156,6 +168,19 @@ mod tests {
         status.supervise(Kind::Receiver, &id, "accepts", async { panic!("gone") }).await.unwrap();
         assert!(!status.is_healthy());
         assert_eq!(status.snapshot().died[0].component, "receiver otlp");
+    }
+
+    #[test]
+    fn only_what_a_drain_loses_counts_towards_it() {
+        let status = Status::default();
+        let id = ComponentId::of_type("otlp");
+        status.update(|state| state.phase = Phase::Running);
+        status.lost(Kind::Exporter, &id, 5);
+        assert!(status.snapshot().lost.is_empty());
+        status.update(|state| state.phase = Phase::Draining);
+        status.lost(Kind::Exporter, &id, 3);
+        status.lost(Kind::Exporter, &id, 4);
+        assert_eq!(status.snapshot().lost, [("exporter otlp".to_owned(), 7)].into());
     }
 
     #[tokio::test]

@@ -206,6 +206,12 @@ impl GrpcServerConfig {
         }
         problems
     }
+
+    /// What is wrong with the files that it names; `key` is where it stands below the component.
+    #[must_use]
+    pub fn file_problems(&self, key: &str) -> Vec<Problem> {
+        self.tls.as_ref().map_or_else(Vec::new, |tls| tls.file_problems(&below(key, "tls")))
+    }
 }
 
 impl GrpcClientConfig {
@@ -240,5 +246,15 @@ impl GrpcClientConfig {
         }
         self.middlewares.report("middlewares", "remove it", &mut problems);
         problems
+    }
+
+    /// What is wrong with the files that it names, with keys at the level of the component. Nothing if its
+    /// connections are not encrypted, since they are not read then.
+    #[must_use]
+    pub fn file_problems(&self) -> Vec<Problem> {
+        match Endpoint::parse(&self.endpoint, &self.authority, self.tls.insecure) {
+            Ok(endpoint) if endpoint.is_encrypted() => self.tls.file_problems("tls"),
+            _ => Vec::new(),
+        }
     }
 }

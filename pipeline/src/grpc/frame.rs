@@ -2,37 +2,46 @@
 
 use bytes::{Buf, Bytes};
 
-/// The length of the prefix.
-pub(super) const PREFIX: usize = 5;
+/// The length of the prefix, in bytes.
+pub const PREFIX: usize = 5;
 
 /// A body that is not one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FrameError {
+pub enum FrameError {
+    /// The body is empty.
     #[error("the call carries no message")]
     Missing,
+    /// The body is shorter than its prefix says.
     #[error("the message ends before its announced length")]
     Truncated,
+    /// The body goes on after the message.
     #[error("a unary call carries more than one message")]
     Trailing,
+    /// The first byte says neither compressed nor not.
     #[error("the first byte of a message must be 0 or 1")]
     Flag,
 }
 
 /// The prefix of a message.
-pub(super) fn prefix(compressed: bool, length: u32) -> [u8; PREFIX] {
+#[must_use]
+pub fn prefix(compressed: bool, length: u32) -> [u8; PREFIX] {
     let [first, second, third, fourth] = length.to_be_bytes();
     [u8::from(compressed), first, second, third, fourth]
 }
 
 /// How long the body is that begins like this: what the prefix announces, with the prefix.
-pub(super) fn announced(beginning: &[u8]) -> Option<usize> {
+#[must_use]
+pub fn announced(beginning: &[u8]) -> Option<usize> {
     let (_, rest) = beginning.split_first()?;
     let length = u32::from_be_bytes(*rest.first_chunk()?);
     usize::try_from(length).ok()?.checked_add(PREFIX)
 }
 
 /// The one message of a unary call, and whether it is compressed. Copies nothing.
-pub(super) fn message(mut body: Bytes) -> Result<(bool, Bytes), FrameError> {
+///
+/// # Errors
+/// [`FrameError`].
+pub fn message(mut body: Bytes) -> Result<(bool, Bytes), FrameError> {
     if body.is_empty() {
         return Err(FrameError::Missing);
     }

@@ -5,7 +5,7 @@
 
 pub mod client;
 mod config;
-mod frame;
+pub mod frame;
 pub mod server;
 mod status;
 #[cfg(test)]

@@ -174,9 +174,10 @@ impl Buffer {
         }
         let ahead = needed.saturating_mul(GROWTH).max(FIRST_STEP).min(expected.unwrap_or(usize::MAX));
         let room = ahead.min(self.limit).max(needed);
-        let held = self.bytes.capacity();
-        self.charge.grow(room.saturating_sub(held) as u64)?;
+        // Both buffers are held while one is copied to the other.
+        self.charge.grow(room as u64)?;
         self.bytes.reserve_exact(room - self.bytes.len());
+        self.charge.shrink_to(room as u64);
         Ok(())
     }
 

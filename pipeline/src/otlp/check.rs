@@ -8,6 +8,8 @@
 //! It is stricter than protobuf decoders in that ids must have their length or be empty, and in that messages nest
 //! at most [`DEPTH`] deep and groups 32; and laxer in that text need not be UTF-8.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 
 use super::{
@@ -76,11 +78,41 @@ pub enum Malformed {
 /// # Errors
 /// [`Malformed`]; the message must be refused, no retry will help.
 pub fn check(signal: Signal, bytes: Bytes) -> Result<Checked, Malformed> {
+    let free = |_| Ok::<(), Infallible>(());
+    match check_charged(signal, bytes, free) {
+        Ok(checked) => Ok(checked),
+        Err(NotTaken::Malformed(malformed)) => Err(malformed),
+        Err(NotTaken::Refused(never)) => match never {},
+    }
+}
+
+/// Why [`check_charged`] gave no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken<E> {
+    /// The message must be refused, no retry will help.
+    Malformed(Malformed),
+    /// There was no memory to rewrite it.
+    Refused(E),
+}
+
+/// Like [`check`], asking `charge` for the bytes that a message which has to be rewritten takes at most.
+///
+/// # Errors
+/// [`NotTaken`].
+pub fn check_charged<E>(
+    signal: Signal,
+    bytes: Bytes,
+    charge: impl FnOnce(u64) -> Result<(), E>,
+) -> Result<Checked, NotTaken<E>> {
+    /// U+FFFD takes three bytes, and replaces one at least.
+    const REPAIRED: usize = 3;
     let mut walk = Walk::default();
-    walk.message(schema::root(signal), &bytes, DEPTH)?;
+    walk.message(schema::root(signal), &bytes, DEPTH).map_err(NotTaken::Malformed)?;
     if !walk.irregular && !walk.invalid_text {
         return Ok(Checked { bytes, items: walk.items, repaired: 0, canonicalised: false });
     }
+    let most = if walk.invalid_text { bytes.len() * REPAIRED } else { bytes.len() };
+    charge(most as u64).map_err(NotTaken::Refused)?;
     let rewritten = canonical(signal, &bytes);
     Ok(Checked {
         items: count(signal, &rewritten.bytes),

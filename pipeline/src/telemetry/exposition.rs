@@ -5,7 +5,8 @@ use std::sync::Arc;
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::{budget::Budget, graph::Status};
+use super::levels;
+use crate::{budget::Budget, config::telemetry::MetricsLevel, graph::Status};
 
 /// Bounds of histograms of sizes, in items or bytes: the Collector's.
 const SIZE_BOUNDS: [f64; 25] = [
@@ -59,12 +60,12 @@ impl Exposition {
         Ok(Self { handle, status, budget })
     }
 
-    /// Everything in the Prometheus text format, with the state of the process at this moment.
+    /// What belongs to a level in the Prometheus text format, with the state of the process at this moment.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, level: MetricsLevel) -> String {
         self.observe_process();
         self.handle.run_upkeep();
-        self.handle.render()
+        levels::of_level(&self.handle.render(), level)
     }
 
     fn observe_process(&self) {

@@ -1,8 +1,9 @@
 //! Sluice's telemetry about itself: the Collector's metric names, and structured logs in its encodings.
 
 pub mod exposition;
+mod levels;
 pub mod logs;
 pub mod names;
 mod observe;
 
-pub use observe::{ExporterMetrics, ProcessorMetrics, ReceiverMetrics};
+pub use observe::{AnswerLimits, ExporterMetrics, ProcessorMetrics, ReceiverMetrics, Waiting};

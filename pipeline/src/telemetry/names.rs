@@ -13,7 +13,8 @@ pub const RECEIVER_REFUSED_REQUESTS: &str = "sluice_receiver_refused_requests";
 pub const RECEIVER_REPAIRED: &str = "sluice_receiver_repaired_values";
 /// Requests that were rewritten into the canonical form at the door, by `receiver` and `transport`.
 pub const RECEIVER_CANONICALISED: &str = "sluice_receiver_canonicalised_requests";
-/// Clients that were gone, or past their deadline, when the answer was ready, by `receiver` and `transport`.
+/// Clients that no longer waited when their answer was ready, by `receiver`, `transport` and `reason`: `disconnected`
+/// (the connection or the call ended), `deadline` (the client's, of gRPC), `write_timeout` (the server's own limit).
 pub const RECEIVER_ANSWERED_LATE: &str = "sluice_receiver_answered_late_requests";
 /// Items that entered a processor, by `processor` and `otel_signal`.
 pub const PROCESSOR_INCOMING: &str = "otelcol_processor_incoming_items";
@@ -23,6 +24,8 @@ pub const PROCESSOR_OUTGOING: &str = "otelcol_processor_outgoing_items";
 pub const PROCESSOR_DROPPED: &str = "sluice_processor_dropped_items";
 /// Sizes of the batches that the `batch` processor sent, in items, by `processor`.
 pub const BATCH_SEND_SIZE: &str = "otelcol_processor_batch_batch_send_size";
+/// The same in bytes, by `processor`. From level `detailed` on.
+pub const BATCH_SEND_SIZE_BYTES: &str = "otelcol_processor_batch_batch_send_size_bytes";
 /// Batches that left because they were full, by `processor`.
 pub const BATCH_SIZE_TRIGGER: &str = "otelcol_processor_batch_batch_size_trigger_send";
 /// Batches that left because they had waited long enough, by `processor`.

@@ -1,5 +1,7 @@
 //! Counters of receivers, processors and exporters, looked up once and then raised.
 
+use std::time::Instant;
+
 use metrics::{Counter, Gauge, counter, gauge};
 
 use super::names;
@@ -14,7 +16,6 @@ pub struct ReceiverMetrics {
     refused: [Counter; 4],
     repaired: Counter,
     canonicalised: Counter,
-    answered_late: Counter,
 }
 
 /// The counters of a processor for one signal.
@@ -65,7 +66,6 @@ impl ReceiverMetrics {
             refused: per_signal(names::RECEIVER_REFUSED, &id, transport),
             repaired: labelled(names::RECEIVER_REPAIRED),
             canonicalised: labelled(names::RECEIVER_CANONICALISED),
-            answered_late: labelled(names::RECEIVER_ANSWERED_LATE),
             id,
         }
     }
@@ -100,9 +100,60 @@ impl ReceiverMetrics {
         self.canonicalised.increment(1);
     }
 
-    /// A client that was gone when the answer was ready.
-    pub fn answered_late(&self) {
-        self.answered_late.increment(1);
+    /// A client that no longer waits for its answer; `reason` is a fixed word, see [`Waiting`].
+    fn answered_late(&self, reason: &'static str) {
+        counter!(
+            names::RECEIVER_ANSWERED_LATE,
+            "receiver" => self.id.clone(), "transport" => self.transport, "reason" => reason
+        )
+        .increment(1);
+    }
+
+    /// Counts the client as answered late if what this returns is dropped before the client is answered.
+    #[must_use]
+    pub fn waiting(&self, limits: AnswerLimits) -> Waiting<'_> {
+        Waiting { metrics: self, limits, answered: false }
+    }
+}
+
+/// Until when a client is answered. What it asked for goes on regardless.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnswerLimits {
+    /// When the client stops waiting.
+    pub deadline: Option<Instant>,
+    /// When the server gives up the answer of its own accord (`write_timeout`).
+    pub write_timeout: Option<Instant>,
+}
+
+/// A client that waits for its answer. Dropped with the request, if the client leaves or a limit passes before the
+/// answer is there, and then counted with the reason.
+pub struct Waiting<'a> {
+    metrics: &'a ReceiverMetrics,
+    limits: AnswerLimits,
+    answered: bool,
+}
+
+impl Waiting<'_> {
+    /// The answer is there.
+    pub fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let now = Instant::now();
+        let passed = |limit: Option<Instant>| limit.is_some_and(|limit| limit <= now);
+        self.metrics.answered_late(if passed(self.limits.deadline) {
+            "deadline"
+        } else if passed(self.limits.write_timeout) {
+            "write_timeout"
+        } else {
+            "disconnected"
+        });
     }
 }
 
@@ -190,5 +241,36 @@ impl ExporterMetrics {
     /// An attempt that failed and will be repeated; `code` is the protocol's status.
     pub fn retried(&self, code: String) {
         counter!(names::EXPORTER_RETRIES, "exporter" => self.id.clone(), "code" => code).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_no_longer_waits_is_counted_by_reason() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let metrics = ReceiverMetrics::new(&ComponentId::of_type("otlp"), "http");
+            let (past, future) = (Some(Instant::now()), Instant::now().checked_add(Duration::from_secs(60)));
+            metrics.waiting(AnswerLimits::default()).answered();
+            drop(metrics.waiting(AnswerLimits { deadline: future, write_timeout: future }));
+            drop(metrics.waiting(AnswerLimits { deadline: past, write_timeout: None }));
+            drop(metrics.waiting(AnswerLimits { deadline: None, write_timeout: past }));
+        });
+        let text = handle.render();
+        for reason in ["disconnected", "deadline", "write_timeout"] {
+            let line = format!(
+                "{}{{receiver=\"otlp\",transport=\"http\",reason=\"{reason}\"}} 1",
+                names::RECEIVER_ANSWERED_LATE
+            );
+            assert!(text.lines().any(|found| found == line), "{text}");
+        }
     }
 }

@@ -63,15 +63,22 @@ impl Source<'_> {
     }
 }
 
+/// The private key of the `tls` section at `key`, if one is configured.
+pub(super) fn private_key(
+    key: &str,
+    key_file: Option<&str>,
+    key_pem: Option<&Secret>,
+) -> Result<Option<PrivateKeyDer<'static>>, BuildError> {
+    Source { key, name: "key", file: key_file, text: key_pem.map(Secret::expose) }.private_key()
+}
+
 /// This side's certificate and key, if both are configured.
 pub(super) fn identity(
     certificate: &Source<'_>,
     key_file: Option<&str>,
     key_pem: Option<&Secret>,
 ) -> Result<Option<Identity>, BuildError> {
-    let private_key =
-        Source { key: certificate.key, name: "key", file: key_file, text: key_pem.map(Secret::expose) };
-    match (certificate.certificates()?, private_key.private_key()?) {
+    match (certificate.certificates()?, private_key(certificate.key, key_file, key_pem)?) {
         (Some(chain), Some(private_key)) => Ok(Some(Identity { chain, private_key })),
         (None, None) => Ok(None),
         _ => Err(BuildError::setting(

@@ -3,6 +3,7 @@
 mod client;
 mod config;
 mod explain;
+mod files;
 mod material;
 mod server;
 #[cfg(test)]

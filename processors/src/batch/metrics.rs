@@ -9,6 +9,7 @@ use sluice_pipeline::{
 
 pub(super) struct BatchMetrics {
     send_size: Histogram,
+    send_size_bytes: Histogram,
     size_trigger: Counter,
     timeout_trigger: Counter,
     idle_trigger: Counter,
@@ -21,6 +22,7 @@ impl BatchMetrics {
         let counter = |name: &'static str| counter!(name, "processor" => processor.clone());
         Self {
             send_size: histogram!(names::BATCH_SEND_SIZE, "processor" => processor.clone()),
+            send_size_bytes: histogram!(names::BATCH_SEND_SIZE_BYTES, "processor" => processor.clone()),
             size_trigger: counter(names::BATCH_SIZE_TRIGGER),
             timeout_trigger: counter(names::BATCH_TIMEOUT_TRIGGER),
             idle_trigger: counter(names::BATCH_IDLE_TRIGGER),
@@ -32,6 +34,7 @@ impl BatchMetrics {
     #[expect(clippy::cast_precision_loss, reason = "a histogram counts in floats")]
     pub(super) fn sent(&self, merged: &Merged) {
         self.send_size.record(merged.batch.items() as f64);
+        self.send_size_bytes.record(merged.batch.bytes() as f64);
         match merged.trigger {
             Trigger::Size => self.size_trigger.increment(1),
             Trigger::Timeout => self.timeout_trigger.increment(1),

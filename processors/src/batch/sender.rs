@@ -11,7 +11,8 @@ use std::{
 use sluice_pipeline::{
     Batch, Consumer, Demand, Failure, Reply,
     batching::{Batcher, Merged, Next, Ticket, send_by},
-    component::{ComponentId, ProcessorContext},
+    component::{ComponentId, Kind, ProcessorContext},
+    graph::Status,
     outlet::offer,
     telemetry::ProcessorMetrics,
 };
@@ -32,6 +33,8 @@ pub(super) struct Sender {
     pub(super) closing: CancellationToken,
     pub(super) metrics: ProcessorMetrics,
     id: ComponentId,
+    /// Where what a drain loses is told.
+    status: Arc<Status>,
     batches: BatchMetrics,
     batcher: Mutex<Batcher>,
     changed: Notify,
@@ -48,7 +51,7 @@ struct UnderWay(Arc<Sender>);
 
 /// Counts items as lost if they are not handed over before this is dropped.
 struct Unsent<'a> {
-    metrics: &'a ProcessorMetrics,
+    sender: &'a Sender,
     items: usize,
 }
 
@@ -60,6 +63,7 @@ impl Sender {
             metrics: ProcessorMetrics::new(&id, context.pipeline.signal),
             batches: BatchMetrics::new(&id),
             id,
+            status: Arc::clone(&context.component.status),
             batcher: Mutex::new(Batcher::new(config.rules())),
             changed: Notify::new(),
             next,
@@ -119,7 +123,7 @@ impl Sender {
     pub(super) fn abandon(&self) {
         let items = self.batcher().abandon(&shutting_down().into());
         if items > 0 && !self.holds_callers {
-            self.metrics.dropped(items, "shutdown");
+            self.lost(items, "shutdown");
             error!(processor = %self.id, dropped_items = items, "A batch was not sent before the shutdown deadline");
         }
     }
@@ -173,7 +177,7 @@ impl Sender {
     /// are refused.
     async fn hand_over(&self, merged: Merged) {
         let items = merged.batch.items();
-        let mut unsent = Unsent { metrics: &self.metrics, items };
+        let mut unsent = Unsent { sender: self, items };
         let demand = Demand::of(&merged.batch);
         let mut pause = ASK_AGAIN.0;
         let reply = loop {
@@ -191,7 +195,7 @@ impl Sender {
         unsent.items = 0;
         *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if let Reply::Failed(failure) = &reply {
-            self.metrics.dropped(items, "sender_failed");
+            self.lost(items, "sender_failed");
             error!(processor = %self.id, error = %failure, dropped_items = items, "Sender failed");
         } else {
             self.metrics.outgoing(items);
@@ -210,6 +214,12 @@ impl Sender {
         *blocked = Some(failure);
     }
 
+    /// Items are given up whose callers were answered.
+    fn lost(&self, items: usize, reason: &'static str) {
+        self.metrics.dropped(items, reason);
+        self.status.lost(Kind::Processor, &self.id, items);
+    }
+
     fn batcher(&self) -> MutexGuard<'_, Batcher> {
         self.batcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -218,7 +228,7 @@ impl Sender {
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
         if self.items > 0 {
-            self.metrics.dropped(self.items, "shutdown");
+            self.sender.lost(self.items, "shutdown");
         }
     }
 }

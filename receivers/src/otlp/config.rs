@@ -101,4 +101,11 @@ impl ComponentConfig for Config {
         let http = http.iter().flat_map(|http| http.server.problems("protocols.http"));
         grpc.chain(http).collect()
     }
+
+    fn file_problems(&self) -> Vec<Problem> {
+        let Protocols { grpc, http } = &self.protocols;
+        let grpc = grpc.iter().flat_map(|grpc| grpc.server.file_problems("protocols.grpc"));
+        let http = http.iter().flat_map(|http| http.server.file_problems("protocols.http"));
+        grpc.chain(http).collect()
+    }
 }

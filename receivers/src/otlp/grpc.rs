@@ -49,7 +49,7 @@ impl UnaryHandler for Grpc {
                 .signal(path)
                 .ok_or_else(|| Status::new(Code::Unimplemented, format!("no method {path}")))?;
             let message = Message { bytes: call.message, compressed: call.compressed, charge: call.charge };
-            let partial = self.intake.take(signal, message, call.context).await?;
+            let partial = self.intake.take(signal, message, call.context, None).await?;
             Ok(success(partial.as_ref()))
         })
     }

@@ -93,16 +93,23 @@ impl Http {
             }
             Format::Json => decode(signal, content)?,
         };
-        self.intake.take(signal, message, context).await.map_err(NotTaken::Failed)
+        self.intake.take(signal, message, context, request.answer_by()).await.map_err(NotTaken::Failed)
     }
 }
 
 fn decode(signal: Signal, content: Content) -> Result<Message, NotTaken> {
-    let Content { bytes: text, mut charge, .. } = content;
-    // Telemetry takes less room in protobuf than in JSON; while it is decoded, both are held.
-    charge.grow(text.len() as u64).map_err(|exhausted| NotTaken::Refused(exhausted.into()))?;
-    let bytes = json::decode(signal, &text)
-        .map_err(|error| NotTaken::Refused(Refusal::Malformed(error.to_string())))?;
+    let Content { bytes: text, compressed, mut charge } = content;
+    drop(compressed);
+    let mut bytes = json::decode_charged(signal, &text, &mut charge).map_err(|error| {
+        NotTaken::Refused(match error {
+            json::DecodeError::Malformed(error) => Refusal::Malformed(error.to_string()),
+            json::DecodeError::Exhausted(exhausted) => exhausted.into(),
+        })
+    })?;
+    drop(text);
+    if bytes.capacity() - bytes.len() > bytes.len() / 8 {
+        bytes.shrink_to_fit();
+    }
     Ok(Message { bytes: bytes.into(), compressed: None, charge })
 }
 

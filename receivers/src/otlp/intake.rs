@@ -1,9 +1,17 @@
 //! From a decompressed message to the answer of the pipeline, the same for all protocols.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use sluice_pipeline::{
-    Batch, Chunk, Code, Context, Outlet, Reply, Signal, batch::Compressed, budget::Charge,
-    component::Outlets, grpc::Status, otlp::check::check, telemetry::ReceiverMetrics,
+    Batch, Chunk, Code, Context, Outlet, Reply, Signal,
+    batch::Compressed,
+    budget::Charge,
+    component::Outlets,
+    grpc::Status,
+    http::Refusal,
+    otlp::check::{NotTaken, check_charged},
+    telemetry::{AnswerLimits, ReceiverMetrics},
 };
 
 /// A whole message with what it holds.
@@ -43,6 +51,7 @@ impl Intake {
         signal: Signal,
         message: Message,
         context: Context,
+        write_timeout: Option<Instant>,
     ) -> Result<Option<Partial>, Status> {
         let Some(outlet) = self.outlets.get(signal) else {
             return Err(Status::new(
@@ -51,11 +60,11 @@ impl Intake {
             ));
         };
         let Some(chunk) = self.chunk(signal, message)? else { return Ok(None) };
-        let mut waiting = Waiting { metrics: Some(&self.metrics) };
+        let waiting = self.metrics.waiting(AnswerLimits { deadline: context.deadline, write_timeout });
         // A task of its own, so that what becomes of the items is counted also if the client leaves.
         let task = tokio::spawn(deliver(outlet.clone(), signal, chunk, context, self.metrics.clone()));
         let reply = task.await;
-        waiting.metrics = None;
+        waiting.answered();
         match reply {
             Ok(Reply::Failed(failure)) => Err(Status::of_failure(&failure)),
             Ok(Reply::Rejected { items, message }) => Ok(Some(Partial { rejected: items, message })),
@@ -67,10 +76,18 @@ impl Intake {
     /// The message as a chunk; `None` if it holds nothing.
     fn chunk(&self, signal: Signal, message: Message) -> Result<Option<Chunk>, Status> {
         let Message { bytes, mut compressed, mut charge } = message;
-        let checked = check(signal, bytes).map_err(|malformed| {
-            self.metrics.refused_request("malformed");
-            Status::new(Code::InvalidArgument, malformed.to_string())
-        })?;
+        let checked =
+            check_charged(signal, bytes, |more| charge.grow(more)).map_err(|error| match error {
+                NotTaken::Malformed(malformed) => {
+                    self.metrics.refused_request("malformed");
+                    Status::new(Code::InvalidArgument, malformed.to_string())
+                }
+                NotTaken::Refused(exhausted) => {
+                    let refusal = Refusal::from(exhausted);
+                    self.metrics.refused_request(refusal.reason());
+                    Status::from(&refusal)
+                }
+            })?;
         if checked.repaired > 0 {
             self.metrics.repaired(checked.repaired);
         }
@@ -118,18 +135,4 @@ async fn deliver(
         metrics.refused(signal, refused);
     }
     reply
-}
-
-/// A client that waits: counted if it leaves, or its deadline passes, before the answer is there.
-struct Waiting<'a> {
-    /// Until the answer is there.
-    metrics: Option<&'a ReceiverMetrics>,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if let Some(metrics) = self.metrics {
-            metrics.answered_late();
-        }
-    }
 }

@@ -31,4 +31,8 @@ impl ComponentConfig for ZipkinConfig {
     fn problems(&self) -> Vec<Problem> {
         self.server.problems("")
     }
+
+    fn file_problems(&self) -> Vec<Problem> {
+        self.server.file_problems("")
+    }
 }

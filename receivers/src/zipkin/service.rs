@@ -3,7 +3,7 @@
 //! As in the Collector any path is taken, success is 202 with an empty body, and what can never be accepted is 400.
 //! Unlike it, what may be accepted later is 503 with `Retry-After`: the Collector's 500 makes clients give up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -16,7 +16,7 @@ use sluice_pipeline::{
         text,
     },
     reply::Retry,
-    telemetry::ReceiverMetrics,
+    telemetry::{AnswerLimits, ReceiverMetrics},
 };
 
 use super::translate::{Format, Untranslatable, translate_charged};
@@ -66,7 +66,7 @@ impl Service {
         }
         let content = request.content().await?;
         let Some(chunk) = self.translate(&request.content_type(), content)? else { return Ok(()) };
-        self.hand_over(Batch::new(Signal::Traces, chunk, request.context(None))).await
+        self.hand_over(Batch::new(Signal::Traces, chunk, request.context(None)), request.answer_by()).await
     }
 
     /// The content as a chunk of OTLP, charged for what it holds; `None` if there are no spans in it.
@@ -90,12 +90,12 @@ impl Service {
         Ok((translated.spans > 0).then(chunk))
     }
 
-    async fn hand_over(&self, batch: Batch) -> Result<(), Rejection> {
+    async fn hand_over(&self, batch: Batch, write_timeout: Option<Instant>) -> Result<(), Rejection> {
         let spans = batch.items();
         let origin = batch.chunks().first().map(Chunk::origin);
-        let mut waiting = Waiting { metrics: &self.metrics, answered: false };
+        let waiting = self.metrics.waiting(AnswerLimits { deadline: None, write_timeout });
         let reply = self.traces.send(batch).await;
-        waiting.answered = true;
+        waiting.answered();
         match origin.map_or(Reply::Delivered, |origin| reply.for_origin(origin)) {
             Reply::Failed(failure) => {
                 self.metrics.refused(Signal::Traces, spans);
@@ -182,20 +182,6 @@ fn format(content_type: &str, body: &[u8]) -> Option<Format> {
         ("application/x-protobuf", _) if !body.is_empty() => Some(Format::Protobuf),
         (_, Some(_)) => Some(Format::Json),
         (_, None) => None,
-    }
-}
-
-/// Counts a client that left before its answer was ready; its spans go on.
-struct Waiting<'a> {
-    metrics: &'a ReceiverMetrics,
-    answered: bool,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.metrics.answered_late();
-        }
     }
 }
 

@@ -47,11 +47,25 @@ fn require(peer: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    let message = format!("SKIPPED: {peer} is missing; integration/peers/fetch gets it");
+    skip(&format!("SKIPPED: {peer} is missing; integration/peers/fetch gets it"));
+    None
+}
+
+fn skip(message: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
     // Past the capture of test output, so that it is seen.
     let _ = writeln!(std::io::stderr(), "{message}");
-    None
+}
+
+/// The path of a program of the system, if it is installed.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    let found =
+        std::env::split_paths(&directories).map(|directory| directory.join(name)).find(|path| path.exists());
+    if found.is_none() {
+        skip(&format!("SKIPPED: {name} is missing; install it"));
+    }
+    found
 }
 
 /// A Zipkin server that keeps its spans in memory, one for all tests of this process.

@@ -116,10 +116,22 @@ service:
 
     /// Starts Sluice with this file and does not wait.
     pub(crate) fn spawn(&self, config: &Path) -> Sluice {
+        self.spawn_with(config, &[])
+    }
+
+    /// As [`Setup::spawn`], with further arguments.
+    pub(crate) fn spawn_with(&self, config: &Path, arguments: &[&str]) -> Sluice {
         let log = self.path("sluice.log");
         let mut command = tied(&executable());
-        command.arg("run").arg("--config").arg(config).current_dir(self.directory.path());
+        command.arg("run").arg("--config").arg(config).args(arguments).current_dir(self.directory.path());
         Sluice { process: Process::start(&mut command, &log).unwrap(), log }
+    }
+
+    /// A command of the system, in the directory of this test.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        command.current_dir(self.directory.path());
+        command
     }
 
     /// Runs a command of Sluice to its end.
@@ -142,6 +154,13 @@ impl Sluice {
         let (status, log) = self.wait();
         assert!(status.success(), "{status}\n{log}");
         log
+    }
+
+    /// It never took more memory than its limit and what the design allows beside that.
+    pub(crate) fn assert_within(&self, limit_mib: u64) {
+        const BESIDE: u64 = 30;
+        let peak = self.process.usage().unwrap().peak_resident >> 20;
+        assert!(peak <= limit_mib + BESIDE, "{peak} MiB were resident with a limit of {limit_mib} MiB");
     }
 
     /// Waits for its end.

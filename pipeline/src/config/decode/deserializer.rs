@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use serde::de::{Deserializer, Visitor, value::StrDeserializer};
 
 use super::{
-    super::{merge, node::Value},
-    Context, DEFAULTS, DecodeError, NULL_MARK, Node, Problems, SECRET, SQUASH, SourceText,
+    super::{merge, node::Value, types::Duration},
+    Context, DEFAULTS, DURATION, DecodeError, NULL_MARK, Node, Problems, SECRET, SQUASH, SourceText,
     access::{Entries, Items, Parts, Texts, Variant},
     error, yaml,
 };
@@ -41,6 +41,23 @@ impl<'a> NodeDeserializer<'a> {
 
     fn placed<T>(&self, result: Result<T, DecodeError>) -> Result<T, DecodeError> {
         result.map_err(|error| self.place(error))
+    }
+
+    /// The Collector takes a number without a unit for nanoseconds, which hardly anybody means.
+    fn warn_of_nanoseconds(&self) {
+        let number = match self.node.value {
+            Value::Integer(number) => u64::try_from(number).unwrap_or(0),
+            Value::Unsigned(number) => number,
+            _ => 0,
+        };
+        if number > 0 {
+            let duration = Duration::from(std::time::Duration::from_nanos(number));
+            let message = format!(
+                "a duration without a unit counts nanoseconds, as in the Collector: this is {duration}; write \
+                 {number}s if seconds are meant, {duration} if not"
+            );
+            self.context.warnings.borrow_mut().push((self.node.location.clone(), message));
+        }
     }
 
     fn quoting_hint(&self, error: DecodeError) -> DecodeError {
@@ -213,6 +230,9 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'_> {
     ) -> Result<V::Value, DecodeError> {
         if name == SECRET {
             return visitor.visit_newtype_struct(Self { concealed: true, ..self });
+        }
+        if name == DURATION {
+            self.warn_of_nanoseconds();
         }
         let Some(defaults) = name.strip_prefix(DEFAULTS) else {
             return visitor.visit_newtype_struct(self);

@@ -18,6 +18,8 @@ pub const SQUASH: &str = "$squash";
 pub(super) const DEFAULTS: &str = "$defaults:";
 /// The name of a newtype whose value no message may show.
 pub(super) const SECRET: &str = "$secret";
+/// The name under which durations ask for their value: a bare number is worth a warning.
+pub(super) const DURATION: &str = "$duration";
 /// What marks a key, as a serde alias such as `grpc=null`, whose presence alone means its defaults.
 pub(super) const NULL_MARK: &str = "=null";
 
@@ -48,6 +50,9 @@ pub fn decode<T: DeserializeOwned>(node: &Node, problems: &mut Problems) -> Opti
             }
         }
     }
+    for (location, message) in context.warnings.into_inner() {
+        found.warning(&location, message);
+    }
     for unknown in context.unknown.into_inner() {
         let notes = suggest::nearest(&unknown.key, unknown.known.iter().copied())
             .map(|nearest| format!("did you mean \"{nearest}\"?"))
@@ -70,6 +75,8 @@ pub(crate) fn decode_text<T: DeserializeOwned>(text: &str) -> Option<T> {
 #[derive(Default)]
 struct Context {
     unknown: RefCell<Vec<UnknownKey>>,
+    /// What is odd but right.
+    warnings: RefCell<Vec<(Location, String)>>,
     /// Where the decoding stands.
     path: RefCell<Vec<String>>,
     /// Values that turned out wrong and count as absent in further passes.

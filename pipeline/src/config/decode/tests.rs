@@ -26,6 +26,27 @@ struct Config {
     labels: BTreeMap<String, String>,
 }
 
+#[test]
+fn a_duration_without_a_unit_is_warned_of() {
+    let mut problems = Problems::default();
+    let node = parse("test.yaml", "timeout: 30", &mut problems).unwrap();
+    let config: Config = decode(&node, &mut problems).unwrap();
+    assert_eq!(config.timeout.as_nanos(), 30, "as in the Collector");
+    assert!(!problems.has_errors());
+    let said = problems.to_string();
+    assert!(
+        said.starts_with("test.yaml:1:10: warning: a duration without a unit counts nanoseconds"),
+        "{said}"
+    );
+    assert!(said.contains("this is 30ns; write 30s if seconds are meant"), "{said}");
+    for fine in ["timeout: 0", "timeout: 30s", "timeout:"] {
+        let mut problems = Problems::default();
+        let node = parse("test.yaml", fine, &mut problems).unwrap();
+        decode::<Config>(&node, &mut problems).unwrap();
+        assert!(problems.is_empty(), "{fine}: {problems}");
+    }
+}
+
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {

@@ -212,6 +212,21 @@ fn what_cannot_be_expanded_is_an_error_at_its_place() {
     assert!(both.contains("\"1\"") && both.contains("\"2\""), "several are reported: {both}");
 }
 
+/// Each value is only a reference to the next. However many there are, they cost no stack.
+#[test]
+fn a_chain_of_references_needs_no_stack() {
+    const LINKS: usize = 900;
+    let names: Vec<String> = (0..LINKS).map(|number| format!("N{number}")).collect();
+    let mut values: Vec<String> = names.iter().skip(1).map(|name| format!("${{env:{name}}}")).collect();
+    values.push("the end".to_owned());
+    let environment =
+        fixed(std::array::from_fn::<_, LINKS, _>(|place| (names[place].as_str(), values[place].as_str())));
+    let small_stack = std::thread::Builder::new().stack_size(256 << 10);
+    let loading = small_stack
+        .spawn(move || load_text("string: ${N0}", &environment).map(|(targets, _)| targets.string));
+    assert_eq!(loading.unwrap().join().unwrap().unwrap().as_deref(), Some("the end"));
+}
+
 #[test]
 fn a_variable_that_is_not_set_keeps_the_default_with_a_warning() {
     let (targets, problems) = load_text("int: ${env:NONE}\nstring: ''", &fixed([])).unwrap();

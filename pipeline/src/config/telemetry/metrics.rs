@@ -27,14 +27,15 @@ pub enum MetricsLevel {
     /// None, and nothing is served.
     #[serde(rename = "none", alias = "None")]
     None,
-    /// The essential ones.
+    /// What was received, refused, processed, sent, lost, refused by a full queue; how full queues are; the process.
     #[serde(rename = "basic", alias = "Basic")]
     Basic,
-    /// The usual ones.
+    /// Besides, why and in which sizes batches leave `batch` (`otelcol_processor_batch_*` in items), the bytes and the
+    /// age of what queues hold (`sluice_exporter_queue_bytes`, `…_oldest_seconds`), requests under way.
     #[default]
     #[serde(rename = "normal", alias = "Normal")]
     Normal,
-    /// All.
+    /// Besides, the sizes of batches in bytes (`otelcol_processor_batch_batch_send_size_bytes`).
     #[serde(rename = "detailed", alias = "Detailed")]
     Detailed,
 }

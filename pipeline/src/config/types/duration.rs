@@ -8,6 +8,8 @@ use serde::{
     de::{Error, Visitor},
 };
 
+use crate::config::decode::DURATION;
+
 /// A duration such as `1m30s` or `200ms`; a bare whole number counts nanoseconds, as in the Collector. Never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration(std::time::Duration);
@@ -196,14 +198,18 @@ impl Serialize for Duration {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DurationVisitor)
+        deserializer.deserialize_newtype_struct(DURATION, DurationVisitor)
     }
 }
 
 struct DurationVisitor;
 
-impl Visitor<'_> for DurationVisitor {
+impl<'de> Visitor<'de> for DurationVisitor {
     type Value = Duration;
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Duration, D::Error> {
+        deserializer.deserialize_any(self)
+    }
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a duration such as 30s, 1m30s or 200ms")

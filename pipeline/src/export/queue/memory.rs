@@ -20,6 +20,7 @@ use crate::{
     batch::Batch,
     batching::Ticket,
     budget::Budget,
+    component::Kind,
     consumer::{Consumer, Demand, Permit},
     export::{QueueConfig, attempts::Attempts, direct::shutting_down},
     reply::{Code, Failure, Reply},
@@ -124,7 +125,11 @@ impl Consumer for Memory {
             self.consumers.drain(&self.backlog, deadline).await;
             let lost = self.backlog.abandon();
             if lost > 0 {
-                self.backlog.attempts.metrics.send_failed(lost, "shutdown");
+                let attempts = &self.backlog.attempts;
+                attempts.metrics.send_failed(lost, "shutdown");
+                if !attempts.callers_wait {
+                    attempts.status.lost(Kind::Exporter, &attempts.id, lost);
+                }
                 error!(
                     exporter = %self.backlog.attempts.id, dropped_items = lost,
                     "The sending queue was not empty at the shutdown deadline. Dropping data."

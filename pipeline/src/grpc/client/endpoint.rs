@@ -60,7 +60,7 @@ impl Endpoint {
         &self.address
     }
 
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(in crate::grpc) fn is_encrypted(&self) -> bool {
         self.encrypted
     }
 

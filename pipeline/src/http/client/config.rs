@@ -120,6 +120,13 @@ impl HttpClientConfig {
         problems
     }
 
+    /// What is wrong with the files that it names, with keys at the component's own level. Nothing with
+    /// `tls.insecure`, since they are not read then.
+    #[must_use]
+    pub fn file_problems(&self) -> Vec<Problem> {
+        if self.tls.insecure { Vec::new() } else { self.tls.file_problems("tls") }
+    }
+
     /// How content is compressed, and at which level if one is configured.
     pub(super) fn compression(&self) -> Result<(Option<Encoding>, Option<i32>), BuildError> {
         let encoding = Encoding::from_name(&self.compression)

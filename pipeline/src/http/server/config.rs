@@ -141,6 +141,12 @@ impl HttpServerConfig {
         }
         problems
     }
+
+    /// What is wrong with the files that it names; `key` is where it stands below the component.
+    #[must_use]
+    pub fn file_problems(&self, key: &str) -> Vec<Problem> {
+        self.tls.as_ref().map_or_else(Vec::new, |tls| tls.file_problems(&below(key, "tls")))
+    }
 }
 
 /// A key below another one, which may be empty.

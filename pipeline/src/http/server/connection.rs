@@ -24,9 +24,9 @@ use tracing::debug;
 
 use super::accept::{Options, Protocols, State};
 
-/// HTTP/1 buffers and headers, in bytes: the most of them. Each connection keeps one, which nothing charges, so that
-/// they are as small as HTTP/2's frames where the budget is small.
-const HTTP1_BUFFER: u32 = 256 << 10;
+/// HTTP/1 buffers and headers, in bytes: the most and the least of them. Each connection keeps one, which nothing
+/// charges, so that they are half of HTTP/2's frames where the budget is small.
+const HTTP1_BUFFER: (u32, u32) = (256 << 10, 16 << 10);
 /// HTTP/2 headers, in bytes.
 const HTTP2_HEADERS: u32 = 64 << 10;
 /// How long a connection may be idle while connections are scarce, whatever is configured.
@@ -114,7 +114,7 @@ fn builder(options: &Options) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
         .keep_alive(options.keep_alive)
-        .max_buf_size(HTTP1_BUFFER.min(options.http2.max_frame_size) as usize);
+        .max_buf_size((options.http2.max_frame_size / 2).clamp(HTTP1_BUFFER.1, HTTP1_BUFFER.0) as usize);
     let http2 = &options.http2;
     builder
         .http2()

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
@@ -166,16 +166,13 @@ impl Guarded {
                 Ok(auth) => auth,
                 Err(refusal) => {
                     self.handler.refused("unauthenticated");
-                    let mut refused =
-                        IncomingRequest::new(head, body, peer, Vec::new(), Arc::clone(&self.door.admission));
-                    refused.drain().await;
+                    self.request(head, body, peer, Vec::new()).drain().await;
                     return text(StatusCode::UNAUTHORIZED, refusal.to_string());
                 }
             },
             None => Vec::new(),
         };
-        let request = IncomingRequest::new(head, body, peer, auth, Arc::clone(&self.door.admission));
-        let handling = self.handler.handle(request);
+        let handling = self.handler.handle(self.request(head, body, peer, auth));
         match self.door.time_limit {
             Some(limit) => timeout(limit, handling).await.unwrap_or_else(|_| {
                 self.handler.refused("write_timeout");
@@ -183,6 +180,17 @@ impl Guarded {
             }),
             None => handling.await,
         }
+    }
+
+    fn request(
+        &self,
+        head: Parts,
+        body: Incoming,
+        peer: Option<SocketAddr>,
+        auth: Vec<(String, String)>,
+    ) -> IncomingRequest {
+        let admission = Arc::clone(&self.door.admission);
+        IncomingRequest::new(head, body, peer, auth, admission, self.door.time_limit)
     }
 }
 

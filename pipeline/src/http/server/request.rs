@@ -1,6 +1,10 @@
 //! A request as handlers see it: its head at once, its content through admission.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Version, header, request::Parts};
@@ -23,7 +27,7 @@ pub(super) struct Admission {
     pub(super) pace: Pace,
     pub(super) encodings: Vec<Option<Encoding>>,
     pub(super) include_metadata: bool,
-    pub(super) read_timeout: Option<std::time::Duration>,
+    pub(super) read_timeout: Option<Duration>,
 }
 
 /// A request to an [`super::HttpServer`]. Its credentials have been checked.
@@ -37,6 +41,7 @@ pub struct IncomingRequest {
     body: Option<Incoming>,
     admission: Arc<Admission>,
     arrival: Instant,
+    time_limit: Option<Duration>,
 }
 
 /// The content of a request, decompressed.
@@ -57,8 +62,15 @@ impl IncomingRequest {
         peer: Option<SocketAddr>,
         auth: Vec<(String, String)>,
         admission: Arc<Admission>,
+        time_limit: Option<Duration>,
     ) -> Self {
-        Self { head, peer, auth, body: Some(body), admission, arrival: Instant::now() }
+        Self { head, peer, auth, body: Some(body), admission, arrival: Instant::now(), time_limit }
+    }
+
+    /// When the server gives up the answer of its own accord (`write_timeout`).
+    #[must_use]
+    pub fn answer_by(&self) -> Option<Instant> {
+        self.arrival.checked_add(self.time_limit?)
     }
 
     /// The path of the URI.

@@ -11,6 +11,7 @@ use super::{
     read::{Reader, Token},
 };
 use crate::{
+    budget::{Charge, Exhausted},
     otlp::{
         check::DEPTH,
         schema::{self, Field, Message, Type},
@@ -34,22 +35,56 @@ type Result<T> = std::result::Result<T, Box<JsonError>>;
 /// # Errors
 /// [`JsonError`] if the text is no JSON or does not fit the schema.
 pub fn decode(signal: Signal, json: &[u8]) -> std::result::Result<Vec<u8>, JsonError> {
-    root(signal, json).map_err(|error| *error)
+    Decoder::new(json, None).root(signal).map_err(|error| *error)
 }
 
-fn root(signal: Signal, json: &[u8]) -> Result<Vec<u8>> {
-    let mut decoder = Decoder { reader: Reader::new(json), out: Vec::with_capacity(json.len() / 2) };
-    match decoder.reader.value()? {
-        Token::Object => decoder.object(schema::root(signal), DEPTH)?,
-        other => return Err(decoder.unexpected("an object", &other)),
+/// Like [`decode`], charging the result in steps before it grows. What is charged in the end is its capacity.
+///
+/// # Errors
+/// [`DecodeError`]; what was charged stays charged.
+pub fn decode_charged(
+    signal: Signal,
+    json: &[u8],
+    charge: &mut Charge,
+) -> std::result::Result<Vec<u8>, DecodeError> {
+    let before = charge.bytes();
+    // A text with escapes is unescaped beside the result, and may be all there is.
+    let unescaped = if memchr::memchr(b'\\', json).is_some() { json.len() as u64 } else { 0 };
+    charge.grow(unescaped)?;
+    let mut decoder = Decoder::new(json, Some(charge));
+    let decoded = decoder.root(signal);
+    let exhausted = decoder.exhausted;
+    if let Ok(out) = &decoded {
+        charge.shrink_to(before + out.capacity() as u64);
     }
-    decoder.reader.end()?;
-    Ok(decoder.out)
+    match (decoded, exhausted) {
+        (Ok(out), _) => Ok(out),
+        (Err(_), Some(exhausted)) => Err(DecodeError::Exhausted(exhausted)),
+        (Err(error), None) => Err(DecodeError::Malformed(*error)),
+    }
 }
 
-struct Decoder<'a> {
+/// Why a text was not decoded under a budget.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It is not the OTLP/JSON of its signal; no retry will help.
+    #[error(transparent)]
+    Malformed(#[from] JsonError),
+    /// There is no memory for the result.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
+/// Room that is always left, so that the lengths of all messages that are open can be filled in.
+const SLACK: usize = 8 * DEPTH;
+
+struct Decoder<'a, 'c> {
     reader: Reader<'a>,
     out: Vec<u8>,
+    expected: usize,
+    charge: Option<&'c mut Charge>,
+    /// Why there was no room.
+    exhausted: Option<Exhausted>,
 }
 
 /// A number as protobuf writes it.
@@ -60,7 +95,48 @@ enum Number {
     Fixed32(u32),
 }
 
-impl Decoder<'_> {
+impl<'a, 'c> Decoder<'a, 'c> {
+    fn new(json: &'a [u8], charge: Option<&'c mut Charge>) -> Self {
+        let reader = Reader::new(json);
+        Self { reader, out: Vec::new(), expected: json.len() / 2, charge, exhausted: None }
+    }
+
+    fn root(&mut self, signal: Signal) -> Result<Vec<u8>> {
+        self.room(self.expected)?;
+        match self.reader.value()? {
+            Token::Object => self.object(schema::root(signal), DEPTH)?,
+            other => return Err(self.unexpected("an object", &other)),
+        }
+        self.reader.end()?;
+        Ok(std::mem::take(&mut self.out))
+    }
+
+    /// Makes sure that so many bytes can be written, a tag and a length besides.
+    #[inline]
+    fn room(&mut self, more: usize) -> Result<()> {
+        let needed = self.out.len() + more + SLACK;
+        if needed <= self.out.capacity() { Ok(()) } else { self.grow(needed) }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) -> Result<()> {
+        let held = self.out.capacity();
+        let room = needed.max(held + held / 2);
+        if let Some(charge) = self.charge.as_deref_mut() {
+            let before = charge.bytes();
+            // Both buffers are held while one is copied to the other.
+            if let Err(exhausted) = charge.grow(room as u64) {
+                self.exhausted = Some(exhausted);
+                return Err(self.reader.error(Problem::Memory));
+            }
+            self.out.reserve_exact(room - self.out.len());
+            charge.shrink_to(before + (room - held) as u64);
+        } else {
+            self.out.reserve_exact(room - self.out.len());
+        }
+        Ok(())
+    }
+
     /// The members of the object whose brace is read.
     fn object(&mut self, message: &'static Message, depth: usize) -> Result<()> {
         let depth = depth.checked_sub(1).ok_or_else(|| self.reader.error(Problem::Depth))?;
@@ -117,6 +193,7 @@ impl Decoder<'_> {
         match field.kind {
             Type::Message(message) => self.elements(|decoder, value| {
                 if value == Token::Null {
+                    decoder.room(0)?;
                     decoder.writer().bytes(field.number, b"");
                     return Ok(());
                 }
@@ -139,6 +216,7 @@ impl Decoder<'_> {
         if *value != Token::Object {
             return Err(self.unexpected("an object", value));
         }
+        self.room(0)?;
         let mark = self.writer().begin(number);
         self.object(message, depth)?;
         self.writer().end(mark);
@@ -159,10 +237,12 @@ impl Decoder<'_> {
 
     /// Numbers in one field; none if the array is empty.
     fn packed(&mut self, field: &'static Field) -> Result<()> {
+        self.room(0)?;
         let before = self.out.len();
         let mark = self.writer().begin(field.number);
         let start = self.out.len();
         self.elements(|decoder, value| {
+            decoder.room(0)?;
             match decoder.number(field, &value)? {
                 Number::Varint(number) => varint(&mut decoder.out, number),
                 Number::Fixed64(number) => decoder.out.extend_from_slice(&number.to_le_bytes()),
@@ -186,6 +266,7 @@ impl Decoder<'_> {
                 return Err(self.unexpected("a string", other));
             }
             _ => {
+                self.room(0)?;
                 match self.number(field, value)? {
                     Number::Varint(0) | Number::Fixed64(0) | Number::Fixed32(0) if !keep_default => {}
                     Number::Varint(number) => self.writer().varint(field.number, number),
@@ -198,6 +279,7 @@ impl Decoder<'_> {
         if text.is_empty() && !keep_default {
             return Ok(());
         }
+        self.room(text.len())?;
         match field.kind {
             Type::Id(length) => self.id(field.number, length, text),
             Type::Bytes => {

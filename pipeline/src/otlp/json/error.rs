@@ -67,6 +67,9 @@ pub enum Problem {
     /// Two keys of which only one may be set.
     #[error("only one of the value's types may be set, found another besides")]
     OneOf,
+    /// There is no memory for what comes out.
+    #[error("there is no memory for what it holds now; send it again later")]
+    Memory,
     /// Messages nest too deep.
     #[error("messages nest more than {DEPTH} deep; send flatter attributes")]
     Depth,
@@ -99,9 +102,20 @@ impl JsonError {
 
 struct Path<'a>(&'a [Segment]);
 
+/// Of a longer path the middle is left out: it repeats itself, since only values nest so deep.
+const SHOWN_AT_THE_START: usize = 10;
+const SHOWN_AT_THE_END: usize = 4;
+
 impl fmt::Display for Path<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = SHOWN_AT_THE_START..self.0.len().saturating_sub(SHOWN_AT_THE_END);
         for (index, segment) in self.0.iter().rev().enumerate() {
+            if index == left_out.start && left_out.len() > 1 {
+                formatter.write_str(".…")?;
+            }
+            if left_out.len() > 1 && left_out.contains(&index) {
+                continue;
+            }
             match segment {
                 Segment::Field(name) if index == 0 => formatter.write_str(name)?,
                 Segment::Field(name) => write!(formatter, ".{name}")?,
@@ -109,5 +123,28 @@ impl fmt::Display for Path<'_> {
             }
         }
         formatter.write_str(if self.0.is_empty() { "" } else { ": " })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(depth: usize) -> String {
+        let error = JsonError::new(Problem::Depth, 7);
+        (0..depth).fold(error, |error, index| error.at_index(index).in_field("values")).to_string()
+    }
+
+    #[test]
+    fn a_short_path_is_shown_whole_and_a_long_one_without_its_middle() {
+        assert!(message(3).contains("values[2].values[1].values[0]: messages nest"), "{}", message(3));
+        assert!(
+            message(7).contains("values[6].values[5].values[4].values[3].values[2].values[1].values[0]: ")
+        );
+        let long = message(64);
+        assert!(
+            long.contains("values[63].values[62].values[61].values[60].values[59].….values[1].values[0]: "),
+            "{long}"
+        );
     }
 }

@@ -10,6 +10,6 @@ mod names;
 mod read;
 mod text;
 
-pub use decode::decode;
+pub use decode::{DecodeError, decode, decode_charged};
 pub use encode::encode;
 pub use error::{JsonError, Problem};

@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads on to the end of the text.
-    pub(super) fn end(mut self) -> Result<()> {
+    pub(super) fn end(&mut self) -> Result<()> {
         while let [b' ' | b'\n' | b'\t' | b'\r', rest @ ..] = self.rest {
             self.rest = rest;
         }

@@ -14,8 +14,8 @@ const VALUE: u32 = 2;
 /// The attributes of a [`Part`](super::Part) in their order, as the edits so far left them.
 ///
 /// Keys are bytes of UTF-8, values encoded `AnyValue`s ([`super::value`] makes them, the views read them). A message
-/// may hold a key more than once: reading takes the first, update and delete act on all. In profiles a key may be an
-/// index into the dictionary; such a key is seen as empty.
+/// may hold a key more than once: reading takes the first, update and delete act on all. In profiles keys and texts
+/// that are indices into the dictionary are seen as the text.
 #[derive(Debug, Default)]
 pub struct Attributes<'a> {
     message: &'a [u8],

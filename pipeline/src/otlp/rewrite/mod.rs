@@ -26,6 +26,7 @@
 //! ```
 
 mod attributes;
+mod inline;
 mod output;
 mod part;
 mod patches;
@@ -105,7 +106,8 @@ pub fn batch(batch: Batch, editor: &mut impl Editor) -> Batch {
 /// Rewrites a chunk. It is returned itself if nothing changed, and `None` if nothing is left of it.
 #[must_use]
 pub fn chunk(signal: Signal, chunk: Chunk, editor: &mut impl Editor) -> Option<Chunk> {
-    match walk::rewrite(signal, chunk.bytes(), editor) {
+    let inlined = if signal == Signal::Profiles { inline::inlined(chunk.bytes()) } else { None };
+    match walk::rewrite(signal, inlined.as_deref().unwrap_or(chunk.bytes()), editor) {
         Rewritten::Unchanged => Some(chunk),
         Rewritten::Changed { removed, .. } if removed >= chunk.items() && removed > 0 => None,
         Rewritten::Changed { bytes, removed } => {

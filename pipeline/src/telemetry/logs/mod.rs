@@ -12,17 +12,18 @@ mod timestamp;
 use std::{
     fmt::Write as _,
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 pub use encode::LogEncoding;
 pub use timestamp::rfc3339_millis;
 
+use arc_swap::ArcSwap;
 use fields::Fields;
 use sampling::Sampler;
 use sink::Sink;
-use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
+use tracing::{Event, Level, Metadata, Subscriber, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::{
     Layer, Registry,
     layer::{Context, SubscriberExt},
@@ -85,18 +86,52 @@ pub enum LogError {
     Installed,
 }
 
-/// Sends the logs of the whole process where the settings say.
-///
-/// # Errors
-/// [`LogError`].
-pub fn install(settings: &LogSettings) -> Result<(), LogError> {
-    let layer = LogLayer::new(settings)?;
-    tracing::subscriber::set_global_default(Registry::default().with(layer.with_filter(settings.level)))
-        .map_err(|_| LogError::Installed)
+/// The logs of the process, which other settings can be given.
+#[derive(Clone)]
+pub struct Logs {
+    current: Arc<ArcSwap<Writing>>,
+}
+
+/// Settings whose outputs are open, ready to take effect.
+pub struct PreparedLogs(Writing);
+
+impl Logs {
+    /// Sends the logs of the whole process where the settings say.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn install(settings: &LogSettings) -> Result<Self, LogError> {
+        let current = Arc::new(ArcSwap::from_pointee(Writing::new(settings)?));
+        let layer = LogLayer { current: Arc::clone(&current) };
+        tracing::subscriber::set_global_default(Registry::default().with(layer))
+            .map_err(|_| LogError::Installed)?;
+        Ok(Self { current })
+    }
+
+    /// Opens the outputs of other settings. Nothing changes yet.
+    ///
+    /// # Errors
+    /// [`LogError::Open`].
+    pub fn prepare(settings: &LogSettings) -> Result<PreparedLogs, LogError> {
+        Writing::new(settings).map(PreparedLogs)
+    }
+
+    /// Goes on with other settings. Files are those just opened, so one that was moved aside is begun anew.
+    pub fn change(&self, prepared: PreparedLogs) {
+        self.current.store(Arc::new(prepared.0));
+        // Which lines are worth making is remembered where they are made.
+        tracing::callsite::rebuild_interest_cache();
+    }
 }
 
 /// Writes every event as one line.
 struct LogLayer {
+    current: Arc<ArcSwap<Writing>>,
+}
+
+/// Where and how lines are written.
+struct Writing {
+    level: LevelFilter,
     encoding: LogEncoding,
     caller: bool,
     initial: Fields,
@@ -104,7 +139,7 @@ struct LogLayer {
     sinks: Mutex<Vec<Sink>>,
 }
 
-impl LogLayer {
+impl Writing {
     fn new(settings: &LogSettings) -> Result<Self, LogError> {
         let sinks = settings.outputs.iter().map(|path| Sink::open(path)).collect::<Result<_, _>>()?;
         let mut initial = Fields::default();
@@ -112,6 +147,7 @@ impl LogLayer {
             initial.push(name, value.clone());
         }
         Ok(Self {
+            level: settings.level,
             encoding: settings.encoding,
             caller: settings.caller,
             initial,
@@ -122,7 +158,25 @@ impl LogLayer {
 }
 
 impl<S: Subscriber> Layer<S> for LogLayer {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if *metadata.level() <= self.current.load().level { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _context: Context<'_, S>) -> bool {
+        *metadata.level() <= self.current.load().level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.current.load().level)
+    }
+
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        self.current.load().write(event);
+    }
+}
+
+impl Writing {
+    fn write(&self, event: &Event<'_>) {
         let metadata = event.metadata();
         let mut fields = self.initial.clone();
         event.record(&mut fields);
@@ -160,3 +214,6 @@ fn shorten(path: &str) -> &str {
     slashes.next();
     slashes.next().map_or(path, |(place, _)| path.get(place + 1..).unwrap_or(path))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,10 @@ use prost::Message as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::otlp::{check::check, json::encode, testing};
+use crate::{
+    budget::Budget,
+    otlp::{check::check, json::encode, testing},
+};
 
 /// Decodes JSON whose encoding must pass the check as it is.
 fn decoded<T: prost::Message + Default>(signal: Signal, json: &Value) -> T {
@@ -391,4 +394,27 @@ fn nesting_is_bounded() {
     assert_eq!(decoded(encoded(Signal::Logs, &deepest).to_string()).unwrap(), deepest);
     assert_eq!(decoded(nested(30).replace("[]", "[{}]")).unwrap_err().problem, Problem::Depth);
     assert_eq!(decoded(nested(100_000)).unwrap_err().problem, Problem::Depth);
+}
+
+#[test]
+fn what_comes_out_is_charged_before_it_is_held() {
+    let numbers = "0,".repeat(100_000);
+    let point = format!(r#"{{"bucketCounts":[{}0]}}"#, numbers);
+    let json = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"histogram":{{"dataPoints":[{point}]}}}}]}}]}}]}}"#
+    );
+    let budget = Budget::new(10 << 20);
+    let mut charge = budget.charge(0).unwrap();
+    let out = decode_charged(Signal::Metrics, json.as_bytes(), &mut charge).unwrap();
+    assert!(out.len() > 3 * json.len(), "each number of two characters takes eight bytes");
+    assert_eq!(charge.bytes(), out.capacity() as u64);
+    assert_eq!(out, decode(Signal::Metrics, json.as_bytes()).unwrap());
+    drop(charge);
+
+    let small = Budget::new(out.len() as u64);
+    let mut charge = small.charge(0).unwrap();
+    let refused = decode_charged(Signal::Metrics, json.as_bytes(), &mut charge).unwrap_err();
+    assert!(matches!(refused, DecodeError::Exhausted(_)), "while it grows, both buffers are held: {refused}");
+    drop(charge);
+    assert_eq!(small.used(), 0);
 }
