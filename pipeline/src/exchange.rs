@@ -50,6 +50,13 @@ pub mod event {
     pub const SERVER: &str = "server";
 }
 
+/// Attributes of spans.
+pub mod span {
+    /// int: on a span that has nothing but ids and the events of an exchange, since the span itself has left before, or
+    /// never came by: how many such events it got until then. Whoever stores spans is to merge the two.
+    pub const PARTIAL: &str = "sluice.span.partial";
+}
+
 /// Attributes of an exchange's log record.
 pub mod record {
     /// string: [`super::event::CLIENT`] or [`super::event::SERVER`].
@@ -136,7 +143,7 @@ pub mod syscall {
     pub const END: &str = "end_unix_nano";
     /// int: bytes moved.
     pub const SIZE: &str = "size";
-    /// int: how many calls are folded into this one, itself included; absent if it is only one.
+    /// int: how many calls it stands for; 1 if absent.
     pub const COUNT: &str = "count";
     /// int: nanoseconds in the call; absent where it was not measured.
     pub const DURATION: &str = "duration_nano";

@@ -2,8 +2,10 @@
 //!
 //! The mapping is the OpenTelemetry specification's with the Collector's names where they differ; of names that have an
 //! older form both are written. Flags and addresses that the `zipkin` receiver kept as attributes become fields again.
+//! Events that have an end are two annotations and a tag.
 
 mod endpoint;
+mod interval;
 mod span;
 mod tags;
 

@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
-use sluice_pipeline::otlp::view::{self, AnyValue, Attributes, Scope, Span, SpanEvent, SpanLink, Text};
+use sluice_pipeline::{
+    exchange::span::PARTIAL,
+    otlp::view::{self, AnyValue, Attributes, Scope, Span, SpanEvent, SpanLink, Text},
+};
 use sluice_protocols::zipkin::{self, Annotation, Kind, push_hexadecimal, tag};
 
 use super::{
     endpoint::{local_endpoint, remote_endpoint},
+    interval::{self, Intervals},
     tags::{Tag, Tags},
 };
 
@@ -18,6 +22,8 @@ const SERVICE_NAMES: [&str; 4] =
 #[derive(Debug, Default)]
 pub(super) struct Resource<'a> {
     service_name: Cow<'a, str>,
+    /// Whether the resource does not name the service.
+    is_nameless: bool,
     tags: Vec<Tag<'a>>,
 }
 
@@ -34,11 +40,11 @@ impl<'a> Resource<'a> {
             if source != SERVICE_NAMES[0] {
                 tags.push((tag::SERVICE_NAME_SOURCE.into(), source.into()));
             }
-            return Self { service_name, tags };
+            return Self { service_name, is_nameless: false, tags };
         }
         let default =
             if default_service_name.is_empty() { tag::NO_SERVICE_NAME } else { default_service_name };
-        Self { service_name: default.into(), tags }
+        Self { service_name: default.into(), is_nameless: true, tags }
     }
 }
 
@@ -47,6 +53,8 @@ impl<'a> Resource<'a> {
 struct Flags {
     debug: bool,
     shared: bool,
+    /// Of a partial span: how many intervals the span got before.
+    partial: Option<u64>,
 }
 
 /// The span as Zipkin has it; `None` if it has no trace id or no span id.
@@ -61,6 +69,7 @@ pub(super) fn zipkin_span<'r>(
     let mut tags = Vec::new();
     push_field_tags(&mut tags, scope, span);
     push_attributes(&mut tags, &mut flags, span);
+    let annotations = push_events(&mut tags, &flags, span);
     tags.extend(resource.tags.iter().map(|(key, value)| (borrow(key), borrow(value))));
     let mut tags = Tags::new(tags);
     if span.status().code != STATUS_ERROR {
@@ -75,6 +84,9 @@ pub(super) fn zipkin_span<'r>(
         _ => None,
     };
     let requests = matches!(kind, Some(Kind::Client | Kind::Producer));
+    // Zipkin merges a partial span with the span unless they name different services.
+    let is_anonymous = resource.is_nameless && flags.partial.is_some();
+    let service_name = if is_anonymous { "" } else { &resource.service_name };
     Some(zipkin::Span {
         trace_id,
         id,
@@ -83,9 +95,9 @@ pub(super) fn zipkin_span<'r>(
         name: span.name.as_str().into(),
         timestamp: microseconds(span.start_time_unix_nano),
         duration: duration(span),
-        local_endpoint: local_endpoint(borrow(&resource.service_name), &mut tags),
+        local_endpoint: local_endpoint(borrow(service_name), &mut tags),
         remote_endpoint: remote_endpoint(requests, &mut tags),
-        annotations: span.events().map(|event| annotation(&event)).collect(),
+        annotations,
         tags: tags.into_list(),
         debug: flags.debug,
         shared: flags.shared,
@@ -142,6 +154,7 @@ fn push_attributes<'r>(tags: &mut Vec<Tag<'r>>, flags: &mut Flags, span: &Span<'
         match (pair.key.as_str(), pair.value) {
             (tag::DEBUG, AnyValue::Bool(true)) => flags.debug = true,
             (tag::SHARED, AnyValue::Bool(true)) => flags.shared = true,
+            (PARTIAL, AnyValue::Int(before)) => flags.partial = u64::try_from(before).ok(),
             (tag::ABSENT_TIMESTAMP, AnyValue::Bool(true)) if span.start_time_unix_nano == 0 => {}
             (key, value) => tags.push((key.into(), value.text())),
         }
@@ -150,6 +163,19 @@ fn push_attributes<'r>(tags: &mut Vec<Tag<'r>>, flags: &mut Flags, span: &Span<'
         // Only where no attribute of the span says more.
         tags.push((tag::ERROR.into(), "true".into()));
     }
+}
+
+/// Pushes the tags of events that are intervals, and returns the annotations of all.
+fn push_events<'r>(tags: &mut Vec<Tag<'r>>, flags: &Flags, span: &Span<'r>) -> Vec<Annotation<'r>> {
+    let mut annotations = Vec::new();
+    let mut intervals = Intervals::new(flags.partial.unwrap_or(0));
+    for event in span.events() {
+        match interval::end(&event) {
+            Some(end) => intervals.push(span, &event, end, &mut annotations, tags),
+            None => annotations.push(annotation(&event)),
+        }
+    }
+    annotations
 }
 
 fn annotation<'r>(event: &SpanEvent<'r>) -> Annotation<'r> {

@@ -239,3 +239,130 @@ fn a_large_batch_makes_several_requests() {
         assert!(requests.len() > 1 && requests.iter().all(|request| request.body.len() < 70_000));
     }
 }
+
+fn interval(name: &str, start: u64, end: i64, attributes: Vec<KeyValue>) -> span::Event {
+    let end = pair("sluice.event.end_unix_nano", Value::IntValue(end));
+    let attributes = [vec![end], attributes].concat();
+    span::Event { time_unix_nano: start, name: name.to_owned(), attributes, ..span::Event::default() }
+}
+
+#[test]
+fn events_with_an_end_are_two_annotations_and_a_tag() {
+    let span = ProtoSpan {
+        events: vec![
+            interval(
+                "HTTP Request Sampling",
+                1_000_100_999,
+                1_000_200_000,
+                vec![
+                    text("sluice.event.direction", "outbound"),
+                    pair("sluice.event.size", Value::IntValue(314)),
+                    text("sluice.event.content", "GET / HTTP/1.1\r\nHost: \"a\"\u{9f}\r\n\r\n"),
+                ],
+            ),
+            interval("Syscall Write", 1_000_100_999, 1_000_101_999, vec![]),
+            span::Event { time_unix_nano: 1_000_150_000, name: "plain".to_owned(), ..span::Event::default() },
+            interval("Syscall Write", 1_000_102_000, 1_000_103_000, vec![text("a", "b")]),
+        ],
+        ..base()
+    };
+    let mut exported = exported(vec![text("service.name", "shop")], span);
+    let tags = exported["tags"].as_object_mut().unwrap();
+    tags.retain(|key, _| !key.starts_with("otel.scope") && !key.starts_with("otel.library"));
+    assert_eq!(
+        exported,
+        json!({
+            "traceId": "01010101010101010101010101010101", "id": "0202020202020202",
+            "timestamp": 1_000_000, "duration": 500,
+            "localEndpoint": {"serviceName": "shop"},
+            "annotations": [
+                {"timestamp": 1_000_100, "value": "Start HTTP Request Sampling-1"},
+                {"timestamp": 1_000_200, "value": "Finished HTTP Request Sampling-1"},
+                {"timestamp": 1_000_100, "value": "Start Syscall Write-1"},
+                {"timestamp": 1_000_101, "value": "Finished Syscall Write-1"},
+                {"timestamp": 1_000_150, "value": "plain"},
+                {"timestamp": 1_000_102, "value": "Start Syscall Write-2"},
+                {"timestamp": 1_000_103, "value": "Finished Syscall Write-2"},
+            ],
+            "tags": {
+                "http.request.sampling-1.tags": concat!(
+                    r#"{"sluice.event.content":"GET / HTTP/1.1\r\nHost: \"a\"\u009f\r\n\r\n","#,
+                    r#""sluice.event.direction":"outbound","sluice.event.size":314}"#
+                ),
+                "syscall.write-1.tags": "{}",
+                "syscall.write-2.tags": r#"{"a":"b"}"#,
+            },
+        })
+    );
+}
+
+#[test]
+fn numbers_that_a_span_from_zipkin_has_are_left_alone() {
+    let plain = |name: &str| span::Event { name: name.to_owned(), ..span::Event::default() };
+    let span = ProtoSpan {
+        attributes: vec![text("syscall.read-2.tags", "{}"), text("syscall.read-1.tags", "{}")],
+        events: vec![
+            plain("Start Syscall Read-1"),
+            plain("Finished Syscall Read-1"),
+            plain("Start Syscall Read-2"),
+            plain("Finished Syscall Read-2"),
+            interval("Syscall Read", 0, 0, vec![text("new", "yes")]),
+        ],
+        ..base()
+    };
+    let exported = exported(vec![], span);
+    let annotations = exported["annotations"].as_array().unwrap();
+    let values: Vec<_> = annotations.iter().map(|annotation| annotation["value"].as_str().unwrap()).collect();
+    assert_eq!(
+        values,
+        [
+            "Start Syscall Read-1",
+            "Finished Syscall Read-1",
+            "Start Syscall Read-2",
+            "Finished Syscall Read-2",
+            "Start Syscall Read-3",
+            "Finished Syscall Read-3"
+        ]
+    );
+    assert_eq!(exported["tags"]["syscall.read-3.tags"], r#"{"new":"yes"}"#);
+    assert_eq!(
+        (&exported["tags"]["syscall.read-1.tags"], &exported["tags"]["syscall.read-2.tags"]),
+        (&json!("{}"), &json!("{}"))
+    );
+}
+
+#[test]
+fn a_partial_span_has_nothing_that_keeps_zipkin_from_merging_it() {
+    let span = ProtoSpan {
+        start_time_unix_nano: 0,
+        end_time_unix_nano: 0,
+        attributes: vec![
+            pair("sluice.span.partial", Value::IntValue(3)),
+            pair("zipkin.shared", Value::BoolValue(true)),
+        ],
+        events: vec![interval("Syscall Read", 7_000, 8_000, vec![])],
+        ..base()
+    };
+    let traces = |resource: Option<ProtoResource>| {
+        let scope_spans = vec![ScopeSpans { spans: vec![span.clone()], ..ScopeSpans::default() }];
+        let group = ResourceSpans { resource, scope_spans, ..ResourceSpans::default() };
+        TracesData { resource_spans: vec![group] }.encode_to_vec()
+    };
+    let exported = |traces: &[u8]| -> Json {
+        let requests: Vec<_> = Requests::of(Format::Json, "mine", vec![traces]).collect();
+        serde_json::from_slice::<Vec<Json>>(&requests[0].body).unwrap().remove(0)
+    };
+    let mut expected = json!({
+        "traceId": "01010101010101010101010101010101", "id": "0202020202020202",
+        "annotations": [
+            {"timestamp": 7, "value": "Start Syscall Read-4"},
+            {"timestamp": 8, "value": "Finished Syscall Read-4"},
+        ],
+        "tags": {"syscall.read-4.tags": "{}"},
+        "shared": true,
+    });
+    assert_eq!(exported(&traces(None)), expected);
+    let named = ProtoResource { attributes: vec![text("service.name", "shop")], ..ProtoResource::default() };
+    expected["localEndpoint"] = json!({"serviceName": "shop"});
+    assert_eq!(exported(&traces(Some(named))), expected);
+}
