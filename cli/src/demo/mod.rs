@@ -7,7 +7,8 @@ mod tree;
 
 use std::{
     fs,
-    net::TcpListener,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -24,6 +25,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it is looked whether it is.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// How long the events of the last spans may take: exchanges leave once a window, and a span waits for them.
+const LINGER: Duration = Duration::from_secs(3);
 
 /// Loopback ports for everything that listens.
 struct Ports {
@@ -51,7 +55,7 @@ pub(crate) fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     )?;
     let mut sluice =
         Process::start("the pipeline", &["run", "--config", &config.to_string_lossy()], &folder.0)?;
-    sluice.wait_for_port(ports.health)?;
+    sluice.wait_for(|| is_healthy(ports.health))?;
     let otlp = ports.otlp.to_string();
     let (server_port, proxy_port) = (ports.server.to_string(), ports.proxy.to_string());
     let mut server = Process::start(
@@ -59,13 +63,13 @@ pub(crate) fn demo(options: &DemoOptions) -> Result<(), CommandError> {
         &["demo-actor", "server", "--listen", &server_port, "--otlp", &otlp],
         &folder.0,
     )?;
-    server.wait_for_port(ports.server)?;
+    server.wait_for(|| is_listening(ports.server))?;
     let mut proxy = Process::start(
         "the proxy",
         &["demo-actor", "proxy", "--listen", &proxy_port, "--upstream", &server_port, "--otlp", &otlp],
         &folder.0,
     )?;
-    proxy.wait_for_port(ports.proxy)?;
+    proxy.wait_for(|| is_listening(ports.proxy))?;
     let requests = options.requests.to_string();
     let client = Process::start(
         "the client",
@@ -73,6 +77,7 @@ pub(crate) fn demo(options: &DemoOptions) -> Result<(), CommandError> {
         &folder.0,
     )?;
     client.finish()?;
+    wait_for_events(&output, options.requests, obstacle.is_none());
     // In the order in which requests flow: whoever ends sends the spans that it still has.
     for process in [proxy, server, sluice] {
         process.stop()?;
@@ -112,6 +117,35 @@ impl Ports {
         Ok(Self { otlp, health, proxy, server })
     }
 }
+
+fn is_listening(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// Whether everything is attached and running, by the extension `health_check`.
+fn is_healthy(port: u16) -> bool {
+    let mut answer = String::new();
+    TcpStream::connect(("127.0.0.1", port)).is_ok_and(|mut stream| {
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").is_ok()
+            && stream.read_to_string(&mut answer).is_ok()
+            && answer.split(' ').nth(1) == Some("200")
+    })
+}
+
+/// Waits until all spans have come, each with its events; not for ever, since the kernel may have lost some.
+fn wait_for_events(output: &Path, requests: usize, with_kernel: bool) {
+    let until = Instant::now() + LINGER;
+    while Instant::now() < until {
+        let lines = fs::read_to_string(output).unwrap_or_default();
+        if tree::is_complete(&lines, requests * SPANS_A_REQUEST, with_kernel) {
+            return;
+        }
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// Of client, proxy (twice) and server.
+const SPANS_A_REQUEST: usize = 4;
 
 /// A folder that goes when the demo ends.
 struct Folder(PathBuf);
@@ -158,9 +192,9 @@ impl Process {
         Ok(Self { name, log, child })
     }
 
-    fn wait_for_port(&mut self, port: u16) -> Result<(), CommandError> {
+    fn wait_for(&mut self, is_ready: impl Fn() -> bool) -> Result<(), CommandError> {
         let until = Instant::now() + PATIENCE;
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while !is_ready() {
             if Instant::now() >= until || matches!(self.child.try_wait(), Ok(Some(_))) {
                 return Err(self.failed("did not start"));
             }

@@ -55,6 +55,14 @@ pub(super) fn render(lines: &str) -> String {
     text
 }
 
+/// Whether so many spans are in these lines, each with the events of a request and a response if there are to be any.
+pub(super) fn is_complete(lines: &str, spans: usize, with_events: bool) -> bool {
+    let traces = collect(lines);
+    let mut all = traces.values().flatten();
+    traces.values().map(Vec::len).sum::<usize>() >= spans
+        && all.all(|span| !with_events || span.events.iter().any(|event| event.name.contains("Response")))
+}
+
 fn print_span(text: &mut String, spans: &[Span], span: &Span, (start, end): (u64, u64), depth: usize) {
     if depth > MAX_DEPTH {
         return;

@@ -13,8 +13,9 @@ pub(super) enum Start {
     No,
 }
 
-/// The methods that are trusted before the whole request line is there.
-const METHODS: [&[u8]; 10] = [
+/// The methods by which a stream in unknown state is taken up. Others are known from their place behind a message only:
+/// the end of a method that was cut looks like a method, too.
+const METHODS: [&[u8]; 16] = [
     b"GET ",
     b"POST ",
     b"PUT ",
@@ -25,6 +26,12 @@ const METHODS: [&[u8]; 10] = [
     b"CONNECT ",
     b"TRACE ",
     b"PROPFIND ",
+    b"REPORT ",
+    b"MKCOL ",
+    b"COPY ",
+    b"MOVE ",
+    b"PURGE ",
+    b"QUERY ",
 ];
 
 const LONGEST_METHOD: usize = 32;
@@ -70,11 +77,8 @@ fn is_version(bytes: &[u8]) -> bool {
 
 /// Whether these are a request's, told so surely that a stream in unknown state may be taken up here.
 pub(super) fn surely_request(bytes: &[u8]) -> bool {
-    match request(bytes) {
-        Start::Yes => true,
-        Start::Maybe => METHODS.iter().any(|method| bytes.starts_with(method) && bytes.len() > method.len()),
-        Start::No => false,
-    }
+    METHODS.iter().any(|method| bytes.starts_with(method) && bytes.len() > method.len())
+        && request(bytes) != Start::No
 }
 
 /// Whether these are a response's `HTTP/1.`.
@@ -175,6 +179,7 @@ mod tests {
         }
         assert!(!surely_request(b"GET "));
         assert!(!surely_request(b"abc"));
+        assert!(!surely_request(b"EAD / HTTP/1.1\r\n"));
         assert!(surely_request(b"GET /long"));
     }
 

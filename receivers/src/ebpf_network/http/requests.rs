@@ -90,8 +90,9 @@ impl Http1 {
         let taken = bytes.get(..MAX_HEAD - before).unwrap_or(bytes);
         self.requests.head.extend_from_slice(taken);
         let stream = &mut self.requests;
+        let first_line = stream.scanned == 0;
         if !head::is_complete(&stream.head, &mut stream.scanned) {
-            let hopeless = stream.scanned == 0 && detect::request(&stream.head) == detect::Start::No;
+            let hopeless = first_line && detect::request(&stream.head) == detect::Start::No;
             return match (hopeless, stream.head.len() == MAX_HEAD) {
                 (true, _) => Err(Invalid::NoMessage),
                 (_, true) => Err(Invalid::TooLarge),

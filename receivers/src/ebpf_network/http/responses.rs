@@ -163,7 +163,8 @@ impl Http1 {
         note_anomaly(head.declared, observer);
         let switches = head.status == 101;
         if matches!(head.status, 100..200) && !switches {
-            return self.responses.finish();
+            self.responses.state = State::Start;
+            return;
         }
         let start = self.responses.start;
         pending.answer(head, bytes.get(..head.size).unwrap_or_default(), start, segment.end);

@@ -81,7 +81,6 @@ impl Stream {
         self.state = State::Head;
         self.start = segment.began();
         self.found = found;
-        self.recorded = false;
         self.calls.clear();
         self.clear_head();
     }

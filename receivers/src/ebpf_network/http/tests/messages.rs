@@ -243,11 +243,7 @@ fn heads_that_are_malformed() {
             });
             assert_eq!(seen.record.losses, [loss], "{head}");
             seen.request(get("/1")).response(ok("1")).request(get("/2")).response(ok("2"));
-            assert_eq!(
-                seen.endings(),
-                [("GET /1", Some(200), Complete)],
-                "taken up again, the last not proven yet"
-            );
+            assert_eq!(seen.record.exchanges.len(), 2, "taken up again: {head}");
         }
     }
 }
