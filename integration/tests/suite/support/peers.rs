@@ -51,7 +51,7 @@ fn require(peer: &str) -> Option<PathBuf> {
     None
 }
 
-fn skip(message: &str) {
+pub(crate) fn skip(message: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
     // Past the capture of test output, so that it is seen.
     let _ = writeln!(std::io::stderr(), "{message}");

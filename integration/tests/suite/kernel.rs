@@ -1,0 +1,448 @@
+//! Kernel events on the spans of real tracers, and what must never get out.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use sluice_integration::process::{Process, free_address, tied};
+
+use crate::support::{PATIENCE, Setup, ZipkinServer, eventually, executable, get, lines, program, python, skip};
+
+/// Whether the kernel side can be attached here; says so loudly if not.
+pub(crate) fn privileged() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        skip("SKIPPED: the kernel side needs root");
+    }
+    is_root
+}
+
+/// An nginx that is stopped with the test.
+pub(crate) struct Nginx {
+    pub(crate) address: SocketAddr,
+    _process: Process,
+}
+
+impl Nginx {
+    /// One worker, whose locations are given.
+    pub(crate) fn start(setup: &Setup, locations: &str) -> Option<Self> {
+        let nginx = program("nginx").or_else(|| program("/usr/sbin/nginx"))?;
+        let address = free_address().unwrap();
+        let folder = setup.directory.path().display();
+        let config = format!(
+            "worker_processes 1; daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.err;
+             events {{}}
+             http {{
+               access_log off; keepalive_requests 100000;
+               client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+               uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+               server {{ listen {address}; {locations} }}
+             }}"
+        );
+        let path = setup.write("nginx.conf", &config);
+        let mut command = tied(&nginx);
+        command.arg("-c").arg(path);
+        let mut process = Process::start(&mut command, &setup.path("nginx.log")).unwrap();
+        process.wait_until_listening(address, PATIENCE).unwrap();
+        Some(Self { address, _process: process })
+    }
+}
+
+/// The receiver, the join and the pipelines around them, with traces to `exporter`.
+fn joined(setup: &Setup, receiver: &str, exporters: &str, exporter: &str) -> String {
+    let Setup { grpc, http, zipkin, telemetry, .. } = setup;
+    let folder = setup.directory.path().display();
+    format!(
+        "receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}}}
+  zipkin: {{endpoint: '{zipkin}'}}
+  ebpf_network:
+{receiver}
+connectors:
+  trace_events: {{}}
+exporters:
+  file/unjoined: {{path: {folder}/unjoined.jsonl}}
+{exporters}
+extensions:
+  health_check: {{endpoint: '{}'}}
+service:
+  extensions: [health_check]
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: {}, port: {}}}}}}}}}]}}}}
+  pipelines:
+    logs/kernel: {{receivers: [ebpf_network], exporters: [trace_events]}}
+    logs/unjoined: {{receivers: [trace_events], exporters: [file/unjoined]}}
+    traces/in: {{receivers: [otlp, zipkin], exporters: [trace_events]}}
+    traces: {{receivers: [trace_events], exporters: [{exporter}]}}
+",
+        free_health(setup),
+        telemetry.ip(),
+        telemetry.port()
+    )
+}
+
+/// The address of `health_check`, which answers once the kernel side is attached.
+fn free_health(setup: &Setup) -> SocketAddr {
+    let path = setup.path("health");
+    if let Ok(text) = fs::read_to_string(&path) {
+        return text.parse().unwrap();
+    }
+    let address = free_address().unwrap();
+    fs::write(path, address.to_string()).unwrap();
+    address
+}
+
+/// Starts Sluice and waits until it is healthy, which it is once the programs are attached.
+fn start(setup: &Setup, config: &str) -> crate::support::Sluice {
+    let address = free_health(setup);
+    let sluice = setup.start(config, address);
+    eventually("the kernel side is attached", || get(address, "/").status == 200);
+    sluice
+}
+
+/// The tag of an event as the contract has it.
+fn event_tag(span: &Value, event: &str) -> Value {
+    let text = span["tags"][format!("http.{event}.sampling-1.tags")].as_str();
+    text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
+}
+
+fn annotations(span: &Value) -> Vec<&str> {
+    let annotations = span["annotations"].as_array();
+    annotations.into_iter().flatten().filter_map(|annotation| annotation["value"].as_str()).collect()
+}
+
+/// Waits for the trace to be whole in Zipkin: so many spans, each with the events of its exchange.
+fn trace_in_zipkin(server: &ZipkinServer, trace: &str, spans: usize) -> Vec<Value> {
+    let mut found = Vec::new();
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        let answer = get(server.address, &format!("/api/v2/trace/{trace}"));
+        if answer.status == 200 {
+            found = serde_json::from_slice::<Vec<Value>>(&answer.body).unwrap();
+            let whole = |span: &Value| annotations(span).contains(&"Finished HTTP Response Sampling-1");
+            if found.len() >= spans && found.iter().all(whole) {
+                return found;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("trace {trace} is not whole in Zipkin: {found:#?}")
+}
+
+/// What the application says of each of its spans, by span id.
+fn told(printed: &str) -> BTreeMap<String, Value> {
+    lines(printed).into_iter().map(|line| (line["span"].as_str().unwrap().to_owned(), line)).collect()
+}
+
+#[test]
+fn spans_of_the_python_sdk_have_their_exchanges_in_zipkin() {
+    let (true, Some(server)) = (privileged(), ZipkinServer::shared()) else { return };
+    for tier in ["a", "b"] {
+        let setup = Setup::new();
+        let receiver = format!(
+            "    tier: {tier}
+    processes: {{include: [{{command_line: traced.py}}]}}
+    sampling:
+      window: 100ms
+      syscall_events: true
+      default: {{ratio: 1, request: {{content: true}}, response: {{content: true}}}}"
+        );
+        let exporters = format!("  zipkin: {{endpoint: 'http://{}/api/v2/spans'}}", server.address);
+        let sluice = start(&setup, &joined(&setup, &receiver, &exporters, "zipkin"));
+        let port = free_address().unwrap().port().to_string();
+        let endpoint = format!("http://{}", setup.grpc);
+        let arguments = ["--endpoint", &endpoint, "--server-port", &port, "--requests", "9", "--connections", "2"];
+        let Some(printed) = python("traced.py", &arguments) else { return };
+        let told = told(&printed);
+        assert_eq!(told.len(), 2 * 2 * 9, "each request is a span of the client and one of the server");
+        for trace in told.values().filter(|span| span["kind"] == "CLIENT").map(|span| &span["trace"]) {
+            for span in trace_in_zipkin(server, trace.as_str().unwrap(), 2) {
+                assert_told(&span, &told[span["id"].as_str().unwrap()], tier);
+            }
+        }
+        let log = sluice.stop();
+        assert!(!log.contains("traced-secret"), "{log}");
+    }
+}
+
+/// A span in Zipkin has the events of its own exchange, as the application saw it.
+fn assert_told(span: &Value, told: &Value, tier: &str) {
+    let is_client = told["kind"] == "CLIENT";
+    let annotations = annotations(span);
+    for name in ["HTTP Request Sampling-1", "HTTP Response Sampling-1"] {
+        assert!(annotations.contains(&format!("Start {name}").as_str()), "{name} in {span:#}");
+        assert!(annotations.contains(&format!("Finished {name}").as_str()), "{name} in {span:#}");
+    }
+    assert!(annotations.iter().any(|name| name.starts_with("Start Syscall Send")), "{tier}: {span:#}");
+    assert!(!annotations.contains(&"Start HTTP Request Sampling-2"), "one exchange: {span:#}");
+    let (request, response) = (event_tag(span, "request"), event_tag(span, "response"));
+    assert_eq!(request["sluice.event.direction"], if is_client { "outbound" } else { "inbound" });
+    assert_eq!(response["sluice.event.direction"], if is_client { "inbound" } else { "outbound" });
+    let content = request["sluice.event.content"].as_str().unwrap();
+    assert!(content.starts_with(&format!("GET {} HTTP/1.1\r\n", told["path"].as_str().unwrap())), "{content}");
+    assert!(content.contains(&format!("traceparent: 00-{}-", told["trace"].as_str().unwrap())), "{content}");
+    assert!(content.contains("authorization: REDACTED"), "{content}");
+    let content = response["sluice.event.content"].as_str().unwrap();
+    assert!(content.contains(&format!("\"path\": {}", told["path"])), "{content}");
+    assert_eq!(response["http.response.status_code"].to_string(), told["status"].to_string());
+}
+
+/// Many traces at once through an nginx that only passes headers on: nothing lands on a span that it does not belong to.
+#[test]
+fn events_stay_with_their_own_trace_and_process_behind_an_untraced_proxy() {
+    if !privileged() {
+        return;
+    }
+    let setup = Setup::new();
+    let backend = free_address().unwrap();
+    let locations = format!(
+        "location / {{ proxy_pass http://{backend}; proxy_http_version 1.1; proxy_set_header Connection ''; }}"
+    );
+    let Some(nginx) = Nginx::start(&setup, &locations) else { return };
+    let receiver = "    processes: {include: [{command_line: traced.py}, {executable: nginx}]}
+    sampling:
+      window: 100ms
+      default: {ratio: 1, request: {content: true}, response: {content: true}}";
+    let exporters = format!("  file: {{path: {}/traces.jsonl}}", setup.directory.path().display());
+    let sluice = start(&setup, &joined(&setup, receiver, &exporters, "file"));
+    let requests: usize = if std::env::var("CI").is_ok() { 625 } else { 125 };
+    let endpoint = format!("http://{}", setup.grpc);
+    let (server, proxy) = (backend.port().to_string(), nginx.address.port().to_string());
+    let count = requests.to_string();
+    let arguments = [
+        "--endpoint", &endpoint, "--server-port", &server, "--proxy-port", &proxy, "--requests", &count,
+        "--connections", "16",
+    ];
+    let Some(printed) = python("traced.py", &arguments) else { return };
+    let told = told(&printed);
+    let traces = told.len() / 2;
+    assert_eq!(traces, requests * 16);
+    eventually("the last exchanges are joined", || joined_requests(&setup).len() >= told.len() * 99 / 100);
+    sluice.stop();
+
+    let mut joined = 0;
+    for (span, content) in joined_requests(&setup) {
+        let told = &told[&span];
+        let path = told["path"].as_str().unwrap();
+        assert!(content.starts_with(&format!("GET {path} ")), "{content} is on the span of {path}");
+        assert!(content.contains(told["trace"].as_str().unwrap()), "{content} is on a span of {told}");
+        joined += 1;
+    }
+    let unjoined = lines(&fs::read_to_string(setup.path("unjoined.jsonl")).unwrap_or_default());
+    let unjoined: usize = unjoined.iter().map(|document| records(document).count()).sum();
+    println!(
+        "{traces} traces, {joined} of {} spans with their exchange, {unjoined} exchanges unjoined ({} of them are the proxy's)",
+        told.len(),
+        2 * traces
+    );
+    assert!(joined * 100 >= told.len() * 99, "{joined} of {} spans have their exchange", told.len());
+}
+
+/// The content of each request event, with the id of its span.
+fn joined_requests(setup: &Setup) -> Vec<(String, String)> {
+    let text = fs::read_to_string(setup.path("traces.jsonl")).unwrap_or_default();
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut found = Vec::new();
+    for document in lines(complete) {
+        for span in members(&document, &["resourceSpans", "scopeSpans", "spans"]) {
+            for event in members(span, &["events"]).filter(|event| event["name"] == "HTTP Request Sampling") {
+                let content = members(event, &["attributes"])
+                    .find(|attribute| attribute["key"] == "sluice.event.content")
+                    .map(|attribute| attribute["value"]["stringValue"].as_str().unwrap().to_owned());
+                found.push((span["spanId"].as_str().unwrap().to_owned(), content.unwrap_or_default()));
+            }
+        }
+    }
+    found
+}
+
+fn records(document: &Value) -> impl Iterator<Item = &Value> {
+    members(document, &["resourceLogs", "scopeLogs", "logRecords"])
+}
+
+fn members<'v>(value: &'v Value, path: &[&str]) -> Box<dyn Iterator<Item = &'v Value> + 'v> {
+    match path {
+        [] => Box::new(std::iter::once(value)),
+        [first, rest @ ..] => {
+            let rest: Vec<String> = rest.iter().map(|name| (*name).to_owned()).collect();
+            let list = value[*first].as_array().into_iter().flatten();
+            Box::new(list.flat_map(move |member| {
+                let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+                members(member, &rest).collect::<Vec<_>>()
+            }))
+        }
+    }
+}
+
+/// The receiver alone, with everything recorded to a file.
+fn recording(setup: &Setup, receiver: &str) -> String {
+    let folder = setup.directory.path().display();
+    format!(
+        "receivers:
+  ebpf_network:
+{receiver}
+exporters:
+  file: {{path: {folder}/records.jsonl}}
+  file/metrics: {{path: {folder}/metrics.jsonl}}
+  debug: {{verbosity: detailed}}
+extensions:
+  health_check: {{endpoint: '{}'}}
+service:
+  extensions: [health_check]
+  telemetry: {{logs: {{level: debug}}, metrics: {{level: none}}}}
+  pipelines:
+    logs: {{receivers: [ebpf_network], exporters: [file, debug]}}
+    metrics: {{receivers: [ebpf_network], exporters: [file/metrics]}}
+",
+        free_health(setup)
+    )
+}
+
+/// The records of one side, as maps of their attributes.
+fn recorded(setup: &Setup, role: &str) -> Vec<BTreeMap<String, Value>> {
+    let text = fs::read_to_string(setup.path("records.jsonl")).unwrap_or_default();
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    let documents = lines(complete);
+    let attributes = |record: &Value| -> BTreeMap<String, Value> {
+        members(record, &["attributes"])
+            .map(|pair| {
+                let value = pair["value"].as_object().unwrap().values().next().unwrap().clone();
+                (pair["key"].as_str().unwrap().to_owned(), value)
+            })
+            .collect()
+    };
+    let all = documents.iter().flat_map(|document| records(document).map(attributes).collect::<Vec<_>>());
+    all.filter(|record| record["sluice.event.role"] == role).collect()
+}
+
+#[test]
+fn a_hundred_processes_that_live_for_milliseconds_are_all_seen() {
+    if !privileged() {
+        return;
+    }
+    for tier in ["a", "b"] {
+        let setup = Setup::new();
+        let Some(nginx) = Nginx::start(&setup, "location / { return 200 'hello'; }") else { return };
+        let Some(curl) = program("curl") else { return };
+        let receiver = format!(
+            "    tier: {tier}
+    processes: {{include: [{{executable: /curl$}}]}}
+    sampling: {{untraced: true, window: 100ms, default: {{ratio: 1}}}}"
+        );
+        let sluice = start(&setup, &recording(&setup, &receiver));
+        for number in 0..100 {
+            let url = format!("http://{}/{number}", nginx.address);
+            assert!(Command::new(&curl).args(["-s", "-o", "/dev/null", &url]).status().unwrap().success());
+        }
+        eventually("all are recorded", || recorded(&setup, "client").len() >= 100);
+        sluice.stop();
+        let mut paths: Vec<_> = recorded(&setup, "client").iter().map(|record| record["url.path"].clone()).collect();
+        paths.sort_by_key(|path| path.as_str().unwrap()[1..].parse::<u32>().unwrap());
+        assert_eq!(paths, (0..100).map(|number| Value::from(format!("/{number}"))).collect::<Vec<_>>());
+        assert_eq!(recorded(&setup, "server").len(), 0, "nginx is not among the processes to watch");
+    }
+}
+
+/// Secrets in every place where a request has them are in no output, log or metric.
+#[test]
+fn no_secret_gets_out() {
+    if !privileged() {
+        return;
+    }
+    let setup = Setup::new();
+    let answer = "add_header Set-Cookie 'session=setc00kie-s3cret; HttpOnly'; return 401 '{\"access_token\":\"b0dy-s3cret\"}';";
+    let Some(nginx) = Nginx::start(&setup, &format!("location / {{ default_type application/json; {answer} }}"))
+    else {
+        return;
+    };
+    let Some(curl) = program("curl") else { return };
+    let receiver = "    processes: {include: [{executable: /curl$}, {executable: nginx}]}
+    metrics: {interval: 500ms}
+    redaction: {headers: [x-internal], json_fields: [pin], query_keys: [ticket], patterns: ['pat-[0-9a-z-]+']}
+    sampling:
+      untraced: true
+      window: 100ms
+      syscall_events: true
+      default: {ratio: 1, request: {content: true, max_size: 16KiB}, response: {content: true}}";
+    let sluice = start(&setup, &recording(&setup, receiver));
+    let json = r#"{"password":"js0n-s3cret","deep":{"pin":"p1n-s3cret"},"note":"pat-tern-s3cret"}"#;
+    let form = "user=a&pass%77ord=f0rm-s3cret&ticket=tick3t-s3cret";
+    let url = format!("http://us3r:userinf0-s3cret@{}/x?token=qu3ry-s3cret&tick%65t=enc0ded-s3cret", nginx.address);
+    let header = |text: &str| ["-H".to_owned(), text.to_owned()];
+    let mut headers: Vec<String> = Vec::new();
+    for text in [
+        "Proxy-Authorization: Basic pr0xy-s3cret",
+        "COOKIE: a=c00kie-s3cret",
+        "X-Api-Key: ap1key-s3cret",
+        "x-Internal: 1nternal-s3cret",
+        "Referer: http://a:r3ferer-s3cret@h/?token=r3fquery-s3cret",
+    ] {
+        headers.extend(header(text));
+    }
+    for (kind, body) in [("application/json", json), ("application/x-www-form-urlencoded", form)] {
+        let mut command = Command::new(&curl);
+        command.args(["-s", "-o", "/dev/null", "--max-time", "10", "--data", body, &url]);
+        command.args(header(&format!("Content-Type: {kind}"))).args(&headers);
+        assert!(command.status().unwrap().success());
+    }
+    eventually("all is recorded", || {
+        recorded(&setup, "client").len() >= 2
+            && recorded(&setup, "server").len() >= 2
+            && fs::metadata(setup.path("metrics.jsonl")).is_ok_and(|file| file.len() > 0)
+    });
+    let log = sluice.stop();
+    let written = |name: &str| fs::read_to_string(setup.path(name)).unwrap();
+    let records = written("records.jsonl");
+    assert!(records.contains("REDACTED") && records.contains("/x"), "something was recorded");
+    for output in [&log, &records, &written("metrics.jsonl")] {
+        for (place, _) in output.match_indices("s3cret") {
+            panic!("a secret got out: {}", &output[place.saturating_sub(60)..place + 6]);
+        }
+    }
+}
+
+#[test]
+fn without_privileges_the_start_fails_and_says_what_to_do() {
+    if !privileged() {
+        return;
+    }
+    let Some(setpriv) = program("setpriv") else { return };
+    let setup = Setup::new();
+    let config = setup.write(
+        "config.yaml",
+        "receivers: {ebpf_network: {}}\nexporters: {debug: {}}\nservice: {telemetry: {metrics: {level: none}}, pipelines: {logs: {receivers: [ebpf_network], exporters: [debug]}}}\n",
+    );
+    // Others must be able to read it.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(setup.directory.path(), open).unwrap();
+    let binary = setup.path("sluice");
+    fs::copy(executable(), &binary).unwrap();
+    let mut command = Command::new(setpriv);
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&binary);
+    let output = command.arg("run").arg("--config").arg(&config).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("ebpf_network") && told.contains("BPF and PERFMON") && told.contains("doctor"), "{told}");
+}
+
+/// The demo shows events on all of its spans, and no secret.
+#[test]
+fn the_demo_shows_kernel_events_on_its_traces() {
+    if !privileged() {
+        return;
+    }
+    let _setup = Setup::new();
+    let output = Command::new(executable()).arg("demo").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let summary = text.lines().find(|line| line.contains("on them")).unwrap_or_default();
+    assert!(summary.contains("4 traces with 16 spans"), "{text}");
+    for expected in ["HTTP Request Sampling, outbound", "HTTP Response Sampling, inbound", "authorization: REDACTED"] {
+        assert!(text.contains(expected), "{expected} is missing in {text}");
+    }
+    assert!(!text.contains("demo-secret"), "{text}");
+}
