@@ -100,8 +100,12 @@ prop_compose! {
         times in (0..=LATEST, 0..=LATEST),
         local_endpoint in endpoint("[a-z]{1,8}".boxed()),
         remote_endpoint in endpoint(text()),
-        annotations in vec((0..=LATEST, prop_oneof![text(), Just(r#"e|{"a":1.5,"b":"x|y"}|4"#.to_owned())]), 0..4),
-        tags in proptest::collection::btree_map("tag[.a-z]{0,4}", text(), 0..6),
+        annotations in vec((0..=LATEST, prop_oneof![
+            text(),
+            Just(r#"e|{"a":1.5,"b":"x|y"}|4"#.to_owned()),
+            "(Start|Finished) Syscall Write-[1-3]",
+        ]), 0..6),
+        tags in proptest::collection::btree_map("tag[.a-z]{0,4}|syscall\\.write-[1-3]\\.tags", text(), 0..6),
         meaningful in meaningful(),
         flags in any::<(bool, bool)>(),
     ) -> zipkin::Span<'static> {

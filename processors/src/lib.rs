@@ -10,6 +10,8 @@ pub mod forward;
 pub mod memory_limiter;
 #[cfg(feature = "resource")]
 pub mod resource;
+#[cfg(feature = "trace_events")]
+pub mod trace_events;
 
 use sluice_pipeline::component::Registry;
 
@@ -25,4 +27,6 @@ pub fn register(registry: &mut Registry) {
     registry.processor::<resource::Resource>();
     #[cfg(feature = "forward")]
     registry.connector::<forward::Forward>();
+    #[cfg(feature = "trace_events")]
+    registry.connector::<trace_events::TraceEvents>();
 }
