@@ -11,7 +11,9 @@ use std::{
 use serde_json::Value;
 use sluice_integration::process::{Process, free_address, tied};
 
-use crate::support::{PATIENCE, Setup, ZipkinServer, eventually, executable, get, lines, program, python, skip};
+use crate::support::{
+    PATIENCE, Setup, ZipkinServer, eventually, executable, get, lines, program, python, skip,
+};
 
 /// Whether the kernel side can be attached here; says so loudly if not.
 pub(crate) fn privileged() -> bool {
@@ -155,7 +157,8 @@ fn spans_of_the_python_sdk_have_their_exchanges_in_zipkin() {
         let sluice = start(&setup, &joined(&setup, &receiver, &exporters, "zipkin"));
         let port = free_address().unwrap().port().to_string();
         let endpoint = format!("http://{}", setup.grpc);
-        let arguments = ["--endpoint", &endpoint, "--server-port", &port, "--requests", "9", "--connections", "2"];
+        let arguments =
+            ["--endpoint", &endpoint, "--server-port", &port, "--requests", "9", "--connections", "2"];
         let Some(printed) = python("traced.py", &arguments) else { return };
         let told = told(&printed);
         assert_eq!(told.len(), 2 * 2 * 9, "each request is a span of the client and one of the server");
@@ -183,7 +186,10 @@ fn assert_told(span: &Value, told: &Value, tier: &str) {
     assert_eq!(request["sluice.event.direction"], if is_client { "outbound" } else { "inbound" });
     assert_eq!(response["sluice.event.direction"], if is_client { "inbound" } else { "outbound" });
     let content = request["sluice.event.content"].as_str().unwrap();
-    assert!(content.starts_with(&format!("GET {} HTTP/1.1\r\n", told["path"].as_str().unwrap())), "{content}");
+    assert!(
+        content.starts_with(&format!("GET {} HTTP/1.1\r\n", told["path"].as_str().unwrap())),
+        "{content}"
+    );
     assert!(content.contains(&format!("traceparent: 00-{}-", told["trace"].as_str().unwrap())), "{content}");
     assert!(content.contains("authorization: REDACTED"), "{content}");
     let content = response["sluice.event.content"].as_str().unwrap();
@@ -214,8 +220,16 @@ fn events_stay_with_their_own_trace_and_process_behind_an_untraced_proxy() {
     let (server, proxy) = (backend.port().to_string(), nginx.address.port().to_string());
     let count = requests.to_string();
     let arguments = [
-        "--endpoint", &endpoint, "--server-port", &server, "--proxy-port", &proxy, "--requests", &count,
-        "--connections", "16",
+        "--endpoint",
+        &endpoint,
+        "--server-port",
+        &server,
+        "--proxy-port",
+        &proxy,
+        "--requests",
+        &count,
+        "--connections",
+        "16",
     ];
     let Some(printed) = python("traced.py", &arguments) else { return };
     let told = told(&printed);
@@ -340,7 +354,8 @@ fn a_hundred_processes_that_live_for_milliseconds_are_all_seen() {
         }
         eventually("all are recorded", || recorded(&setup, "client").len() >= 100);
         sluice.stop();
-        let mut paths: Vec<_> = recorded(&setup, "client").iter().map(|record| record["url.path"].clone()).collect();
+        let mut paths: Vec<_> =
+            recorded(&setup, "client").iter().map(|record| record["url.path"].clone()).collect();
         paths.sort_by_key(|path| path.as_str().unwrap()[1..].parse::<u32>().unwrap());
         assert_eq!(paths, (0..100).map(|number| Value::from(format!("/{number}"))).collect::<Vec<_>>());
         assert_eq!(recorded(&setup, "server").len(), 0, "nginx is not among the processes to watch");
@@ -355,7 +370,8 @@ fn no_secret_gets_out() {
     }
     let setup = Setup::new();
     let answer = "add_header Set-Cookie 'session=setc00kie-s3cret; HttpOnly'; return 401 '{\"access_token\":\"b0dy-s3cret\"}';";
-    let Some(nginx) = Nginx::start(&setup, &format!("location / {{ default_type application/json; {answer} }}"))
+    let Some(nginx) =
+        Nginx::start(&setup, &format!("location / {{ default_type application/json; {answer} }}"))
     else {
         return;
     };
@@ -371,7 +387,8 @@ fn no_secret_gets_out() {
     let sluice = start(&setup, &recording(&setup, receiver));
     let json = r#"{"password":"js0n-s3cret","deep":{"pin":"p1n-s3cret"},"note":"pat-tern-s3cret"}"#;
     let form = "user=a&pass%77ord=f0rm-s3cret&ticket=tick3t-s3cret";
-    let url = format!("http://us3r:userinf0-s3cret@{}/x?token=qu3ry-s3cret&tick%65t=enc0ded-s3cret", nginx.address);
+    let url =
+        format!("http://us3r:userinf0-s3cret@{}/x?token=qu3ry-s3cret&tick%65t=enc0ded-s3cret", nginx.address);
     let header = |text: &str| ["-H".to_owned(), text.to_owned()];
     let mut headers: Vec<String> = Vec::new();
     for text in [
@@ -426,7 +443,10 @@ fn without_privileges_the_start_fails_and_says_what_to_do() {
     let output = command.arg("run").arg("--config").arg(&config).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("ebpf_network") && told.contains("BPF and PERFMON") && told.contains("doctor"), "{told}");
+    assert!(
+        told.contains("ebpf_network") && told.contains("BPF and PERFMON") && told.contains("doctor"),
+        "{told}"
+    );
 }
 
 /// The demo shows events on all of its spans, and no secret.
@@ -441,7 +461,9 @@ fn the_demo_shows_kernel_events_on_its_traces() {
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     let summary = text.lines().find(|line| line.contains("on them")).unwrap_or_default();
     assert!(summary.contains("4 traces with 16 spans"), "{text}");
-    for expected in ["HTTP Request Sampling, outbound", "HTTP Response Sampling, inbound", "authorization: REDACTED"] {
+    for expected in
+        ["HTTP Request Sampling, outbound", "HTTP Response Sampling, inbound", "authorization: REDACTED"]
+    {
         assert!(text.contains(expected), "{expected} is missing in {text}");
     }
     assert!(!text.contains("demo-secret"), "{text}");

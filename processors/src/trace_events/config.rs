@@ -11,8 +11,8 @@ use sluice_pipeline::{
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TraceEventsConfig {
-    /// The longest that a span waits for its exchange. Only spans of requests wait, only if they ended within this
-    /// time and while exchanges arrive; 0 lets none wait.
+    /// The longest that a span waits for its exchange. Only spans of requests wait, and only if they ended within this
+    /// time; 0 lets none wait.
     pub span_hold: Duration,
     /// How long an exchange waits for its span, and how long spans that passed are remembered.
     pub exchange_wait: Duration,

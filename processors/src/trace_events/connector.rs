@@ -44,6 +44,8 @@ struct Shared {
     id: ComponentId,
     index: Mutex<Index>,
     span_hold: Duration,
+    /// Whether exchanges can come at all; if not, spans are no concern of this connector.
+    takes_exchanges: bool,
     traces: Outlet,
     logs: Option<Outlet>,
     metrics: Arc<JoinMetrics>,
@@ -106,6 +108,7 @@ pub(super) fn build(
         index: Mutex::new(Index::new(&config, &component.budget, Arc::clone(&metrics))),
         id: component.id,
         span_hold: config.span_hold.get(),
+        takes_exchanges: context.taken.contains(&Signal::Logs),
         traces: traces.clone(),
         logs: context.outlets.get(Signal::Logs).cloned(),
         metrics,
@@ -154,7 +157,7 @@ impl Shared {
 
     async fn take_spans(&self, batch: Batch, permit: Permit) -> Reply {
         let now = now();
-        if !lock(&self.index).is_flowing(now) {
+        if !self.takes_exchanges {
             return self.traces.consume(batch, permit).await;
         }
         let mut out = Out::default();

@@ -101,7 +101,6 @@ pub(super) struct Index {
     releases: BinaryHeap<Reverse<(Instant, Number)>>,
     passed: Store<PassedSpan>,
     unsettled: VecDeque<(Instant, Number)>,
-    last_exchange: Option<Instant>,
     is_closing: bool,
     metrics: Arc<JoinMetrics>,
     unknown: Arc<Source>,
@@ -127,7 +126,6 @@ impl Index {
             releases: BinaryHeap::new(),
             passed: Store::new(),
             unsettled: VecDeque::new(),
-            last_exchange: None,
             is_closing: false,
             metrics,
             unknown: Source::unknown(),
@@ -138,12 +136,6 @@ impl Index {
     /// Whether nothing waits, so that time changes nothing.
     pub(super) fn is_idle(&self) -> bool {
         self.exchanges.is_empty() && self.held.is_empty() && self.passed.is_empty()
-    }
-
-    /// Whether exchanges have arrived of late. While none do, spans are no concern of this connector.
-    pub(super) fn is_flowing(&self, now: Now) -> bool {
-        self.last_exchange
-            .is_some_and(|last| now.instant.saturating_duration_since(last) < self.exchange_wait)
     }
 
     /// Says what becomes of the spans of a chunk; an empty list means that all go on as they are. What is to be held
@@ -251,10 +243,7 @@ impl Index {
     /// A span of a request that ended so shortly ago that its exchange may still be on its way.
     fn is_worth_holding(&self, facts: &SpanFacts, now: Now) -> bool {
         let hold = u64::try_from(self.span_hold.as_nanos()).unwrap_or(u64::MAX);
-        facts.is_of_request()
-            && !self.is_closing
-            && facts.end.saturating_add(hold) > now.unix_nano
-            && self.is_flowing(now)
+        facts.is_of_request() && !self.is_closing && facts.end.saturating_add(hold) > now.unix_nano
     }
 
     /// Holds spans, unless their exchange has come in the meantime or there is no room.
@@ -293,7 +282,6 @@ impl Index {
 
     /// Takes an exchange in; it leaves at once if its span is there.
     pub(super) fn exchange(&mut self, exchange: Exchange, now: Now, out: &mut Out) {
-        self.last_exchange = Some(now.instant);
         if self.is_closing {
             return self.leave_unjoined(exchange, "shutdown", out);
         }

@@ -54,7 +54,6 @@ async fn a_refused_batch_leaves_nothing_behind_and_joins_when_it_comes_again() {
 #[tokio::test(start_paused = true)]
 async fn what_was_held_is_offered_until_it_is_taken() {
     let world = World::new(|_| {});
-    world.start_flow().await;
     world.spans(vec![Host::pid("h", 1).reports(vec![fresh(1)])]).await;
     world.traces.is_refusing.store(true, Ordering::Relaxed);
     wait(5_000).await;
@@ -94,7 +93,6 @@ async fn exchanges_beyond_the_bound_push_out_the_oldest() {
 #[tokio::test(start_paused = true)]
 async fn spans_beyond_the_bound_leave_at_once() {
     let world = World::new(|config| config.max_held_span_bytes = 3_000);
-    world.start_flow().await;
     world.spans(vec![Host::pid("h", 1).reports((1..=50).map(fresh).collect())]).await;
     wait(1).await;
     assert!((40..50).contains(&world.left().len()), "{}", world.left().len());
@@ -148,7 +146,6 @@ async fn draining_lets_everything_go() {
 #[tokio::test(start_paused = true)]
 async fn draining_ends_at_its_deadline() {
     let world = World::new(|_| {});
-    world.start_flow().await;
     world.spans(vec![Host::pid("h", 1).reports(vec![fresh(2)])]).await;
     world.traces.is_refusing.store(true, Ordering::Relaxed);
     let began = tokio::time::Instant::now();

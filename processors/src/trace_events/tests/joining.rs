@@ -85,7 +85,6 @@ async fn a_span_whose_exchange_is_there_leaves_at_once_with_its_events() {
 #[tokio::test(start_paused = true)]
 async fn a_span_waits_for_its_exchange_but_no_longer_than_it_may() {
     let world = World::new(|_| {});
-    world.start_flow().await;
     let host = Host::pid("h", 1);
     let (start, end) = (ago(100), ago(10));
     let group = host.reports(vec![
@@ -120,7 +119,6 @@ async fn a_span_waits_for_its_exchange_but_no_longer_than_it_may() {
 async fn an_exchange_that_comes_later_leaves_as_a_partial_span_or_stays_unjoined() {
     for late_matches in [LateMatches::PartialSpan, LateMatches::Drop] {
         let world = World::new(|config| config.late_matches = late_matches);
-        world.start_flow().await;
         let host = Host::pid("h", 1).with("service.name", "shop");
         let (start, end) = (ago(3_000), ago(2_000));
         let group = host.reports(vec![shared(span(SERVER, TRACE, 1, 5, start + 10, end))]);
@@ -457,7 +455,8 @@ async fn only_the_events_asked_for_are_attached() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_exchange_passes_untouched() {
     let world = World::new(|_| {});
-    let batch = span_batch(vec![Host::unknown().reports(vec![span(CLIENT, TRACE, 1, 0, ago(2), ago(1))])]);
+    let batch =
+        span_batch(vec![Host::unknown().reports(vec![span(CLIENT, TRACE, 1, 0, ago(3_000), ago(2_000))])]);
     let address = batch.chunks()[0].bytes().as_ptr();
     world.offer(batch).await;
     assert_eq!(

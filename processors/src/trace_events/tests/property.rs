@@ -1,6 +1,9 @@
 //! Whatever the order and the delays: no event goes onto a span of another trace or process, and what can join does.
 
-use opentelemetry_proto::tonic::{logs::v1::ResourceLogs, trace::v1::ResourceSpans};
+use opentelemetry_proto::tonic::{
+    logs::v1::ResourceLogs,
+    trace::v1::{ResourceSpans, Span},
+};
 use proptest::prelude::*;
 use sluice_pipeline::exchange::process;
 
@@ -194,7 +197,6 @@ fn story(seed: u64, in_time: bool) -> Story {
 /// Plays a story, checks every event against the truth, and returns how many exchanges joined.
 async fn play(story: &Story, late_matches: LateMatches) -> usize {
     let world = World::new(|config| config.late_matches = late_matches);
-    world.start_flow().await;
     let mut now = 0;
     for (arrival, item) in &story.items {
         wait(arrival - now).await;
@@ -217,15 +219,19 @@ async fn play(story: &Story, late_matches: LateMatches) -> usize {
                 let actor = span.attributes.iter().find(|pair| pair.key == "truth").map(text_of).unwrap();
                 assert_eq!(truth, format!("{expected}{actor}"));
             } else {
-                let original = left.iter().find(|(other, original)| {
+                // Two servers that share the client's span may differ in their address alone.
+                let mut originals = left.iter().filter(|(other, original)| {
                     original.name == "request"
                         && (&original.trace_id, &original.span_id, original.kind)
                             == (&span.trace_id, &span.span_id, span.kind)
                         && other.resource == group.resource
                 });
-                let (_, original) = original.expect("a partial span has a span");
-                let actor = original.attributes.iter().find(|pair| pair.key == "truth").map(text_of).unwrap();
-                assert_eq!(truth, format!("{expected}{actor}"));
+                let is_its_own = |(_, original): &(ResourceSpans, Span)| {
+                    let actor =
+                        original.attributes.iter().find(|pair| pair.key == "truth").map(text_of).unwrap();
+                    truth == format!("{expected}{actor}")
+                };
+                assert!(originals.any(is_its_own), "{truth} is on a partial span of another");
             }
         }
     }

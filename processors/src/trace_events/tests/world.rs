@@ -92,12 +92,6 @@ impl World {
         self.offer(log_batch(exchanges)).await
     }
 
-    /// Makes spans wait: an exchange has come that is no span's.
-    pub(super) async fn start_flow(&self) {
-        let exchange = Exchange::new("server", [0xee; 16], 0xee, 1, 2);
-        self.exchanges(vec![exchange.of(&Host::pid("elsewhere", 1))]).await;
-    }
-
     /// What left as traces so far: (resource, span).
     pub(super) fn left(&self) -> Vec<(ResourceSpans, Span)> {
         let taken = self.traces.taken.lock().unwrap();
