@@ -212,7 +212,8 @@ fn events_stay_with_their_own_trace_and_process_behind_an_untraced_proxy() {
     let receiver = "    processes: {include: [{command_line: traced.py}, {executable: nginx}]}
     sampling:
       window: 100ms
-      default: {ratio: 1, request: {content: true}, response: {content: true}}";
+      # By their share alone: of each class only the longest would be taken.
+      default: {status_4xx: false, status_5xx: false, ratio: 1, request: {content: true}}";
     let exporters = format!("  file: {{path: {}/traces.jsonl}}", setup.directory.path().display());
     let sluice = start(&setup, &joined(&setup, receiver, &exporters, "file"));
     let requests: usize = if std::env::var("CI").is_ok() { 625 } else { 125 };
@@ -344,8 +345,9 @@ fn a_hundred_processes_that_live_for_milliseconds_are_all_seen() {
         let Some(curl) = program("curl") else { return };
         let receiver = format!(
             "    tier: {tier}
-    processes: {{include: [{{executable: /curl$}}]}}
-    sampling: {{untraced: true, window: 100ms, default: {{ratio: 1}}}}"
+    processes: {{include: [{{executable: /curl$, ports: [{}]}}]}}
+    sampling: {{untraced: true, window: 100ms, default: {{ratio: 1}}}}",
+            nginx.address.port()
         );
         let sluice = start(&setup, &recording(&setup, &receiver));
         for number in 0..100 {
@@ -378,7 +380,7 @@ fn no_secret_gets_out() {
     let Some(curl) = program("curl") else { return };
     let receiver = "    processes: {include: [{executable: /curl$}, {executable: nginx}]}
     metrics: {interval: 500ms}
-    redaction: {headers: [x-internal], json_fields: [pin], query_keys: [ticket], patterns: ['pat-[0-9a-z-]+']}
+    redaction: {headers: [x-internal], fields: [pin], query: [ticket], patterns: ['pat-[0-9a-z-]+']}
     sampling:
       untraced: true
       window: 100ms
