@@ -66,39 +66,53 @@ impl Body {
         matches!(self, Self::Length(0))
     }
 
-    /// Consumes bytes of the body; says how many. Stops behind the end of the body.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut part: Option<&mut Part>) -> Result<usize, Invalid> {
+    /// Consumes bytes of the body that were moved until `end`; says how many. Stops behind the end of the body.
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        end: u64,
+        mut part: Option<&mut Part>,
+    ) -> Result<usize, Invalid> {
+        let mut used = 0;
+        let result = self.consume(bytes, &mut used, part.as_deref_mut());
+        if let Some(part) = part {
+            part.moved(used as u64, end);
+        }
+        result.map(|()| used)
+    }
+
+    fn consume(
+        &mut self,
+        bytes: &[u8],
+        used: &mut usize,
+        mut part: Option<&mut Part>,
+    ) -> Result<(), Invalid> {
         let mut data = |bytes: &[u8]| {
             if let Some(part) = &mut part {
                 part.data(bytes);
             }
+            bytes.len()
         };
         match self {
-            Self::UntilClose => {
-                data(bytes);
-                Ok(bytes.len())
-            }
+            Self::UntilClose => *used = data(bytes),
             Self::Length(remaining) => {
-                let taken = up_to(bytes, *remaining);
-                *remaining -= taken.len() as u64;
-                data(taken);
-                Ok(taken.len())
+                *used = data(up_to(bytes, *remaining));
+                *remaining -= *used as u64;
             }
             Self::Chunked(chunk) => {
-                let mut used = 0;
-                while let Some(rest @ [byte, ..]) = bytes.get(used..) {
+                while let Some(rest @ [byte, ..]) = bytes.get(*used..) {
                     if let Chunk::Data(remaining) = chunk {
-                        let taken = up_to(rest, *remaining);
-                        *remaining -= taken.len() as u64;
-                        used += taken.len();
-                        data(taken);
+                        let taken = data(up_to(rest, *remaining));
+                        *used += taken;
+                        *remaining -= taken as u64;
                         if *remaining == 0 {
                             *chunk = Chunk::End(0);
                         }
                         continue;
                     }
-                    used += 1;
-                    match chunk.step(*byte)? {
+                    let next = chunk.step(*byte)?;
+                    *used += 1;
+                    match next {
                         Some(next) => *chunk = next,
                         None => {
                             *self = Self::Length(0);
@@ -106,9 +120,9 @@ impl Body {
                         }
                     }
                 }
-                Ok(used)
             }
         }
+        Ok(())
     }
 
     /// Passes over bytes that were not seen.
@@ -210,7 +224,7 @@ mod tests {
         let (mut body, mut part, mut used) = (Body::CHUNKED, Part::default(), 0);
         part.keep = 100;
         for piece in pieces {
-            used += body.feed(piece, Some(&mut part))?;
+            used += body.feed(piece, 0, Some(&mut part))?;
         }
         Ok((body, used, part.body))
     }

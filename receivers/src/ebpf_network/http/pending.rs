@@ -198,14 +198,8 @@ impl Part {
     }
 
     fn clear(&mut self) {
-        let (mut head, mut body) = (std::mem::take(&mut self.head), std::mem::take(&mut self.body));
-        for buffer in [&mut head, &mut body] {
-            buffer.clear();
-            if buffer.capacity() > LARGEST_KEPT {
-                *buffer = Vec::new();
-            }
-        }
-        *self = Self { head, body, ..Self::default() };
+        let (head, body) = (std::mem::take(&mut self.head), std::mem::take(&mut self.body));
+        *self = Self { head: emptied(head), body: emptied(body), ..Self::default() };
     }
 
     fn memory(&self) -> usize {
@@ -242,6 +236,12 @@ pub(super) fn call_of(segment: &Segment<'_>) -> Call {
         round_trip: segment.round_trip,
         retransmits: segment.retransmits,
     }
+}
+
+/// The buffer without its content, if it is not too large to be kept.
+pub(super) fn emptied(mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    if buffer.capacity() > LARGEST_KEPT { Vec::new() } else { buffer }
 }
 
 /// What is not UTF-8 is repaired.

@@ -6,7 +6,7 @@ use super::{
     detect,
     head::{self, Coding, Declared, Invalid, MAX_HEAD, RequestHead},
     pairing::{Http1, MAX_BODIES, MAX_HEADS, MAX_QUEUE, Order},
-    pending::call_of,
+    pending::{call_of, emptied},
     stream::State,
 };
 use crate::ebpf_network::socket::Segment;
@@ -104,8 +104,7 @@ impl Http1 {
             Some(head) => self.begin_request(&head, &whole, segment, observer)?,
             None => return Err(Invalid::Malformed),
         };
-        self.requests.head = whole;
-        self.requests.head.clear();
+        self.requests.head = emptied(whole);
         Ok(begun - before)
     }
 
@@ -179,11 +178,8 @@ impl Http1 {
         observer: &mut impl Observer,
     ) -> Result<usize, Invalid> {
         self.record_request(segment);
-        let mut pending = self.queue.back_mut().filter(|_| self.body_is_queued);
-        let used = body.feed(bytes, pending.as_deref_mut().map(|pending| &mut pending.request))?;
-        if let Some(pending) = pending {
-            pending.request.moved(used as u64, segment.end);
-        }
+        let pending = self.queue.back_mut().filter(|_| self.body_is_queued);
+        let used = body.feed(bytes, segment.end, pending.map(|pending| &mut pending.request))?;
         self.requests.state = State::Body(body);
         if body.is_done() {
             self.finish_request(observer);

@@ -6,7 +6,7 @@ use super::{
     detect,
     head::{self, Invalid, MAX_HEAD, ResponseHead},
     pairing::{Http1, Order},
-    pending::{Kind, call_of},
+    pending::{Kind, call_of, emptied},
     requests::note_anomaly,
     stream::State,
 };
@@ -143,11 +143,10 @@ impl Http1 {
                 _ => Ok(taken.len()),
             };
         }
-        let mut whole = std::mem::take(&mut stream.head);
+        let whole = std::mem::take(&mut stream.head);
         let head = head::response(&whole)?.ok_or(Invalid::Malformed)?;
         self.begin_response(&head, &whole, segment, observer);
-        whole.clear();
-        self.responses.head = whole;
+        self.responses.head = emptied(whole);
         Ok(head.size - before)
     }
 
@@ -186,11 +185,8 @@ impl Http1 {
         observer: &mut impl Observer,
     ) -> Result<usize, Invalid> {
         self.record_response(segment);
-        let mut part = self.queue.front_mut().map(|pending| &mut pending.response);
-        let used = body.feed(bytes, part.as_deref_mut())?;
-        if let Some(part) = part {
-            part.moved(used as u64, segment.end);
-        }
+        let part = self.queue.front_mut().map(|pending| &mut pending.response);
+        let used = body.feed(bytes, segment.end, part)?;
         self.responses.state = State::Body(body);
         if body.is_done() {
             self.finish_response(observer);
