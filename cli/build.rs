@@ -1,7 +1,5 @@
 //! Compiles the settings of the allocator, which can only be given in C without `unsafe` code.
 
-#![expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
-
 fn main() {
     println!("cargo::rerun-if-changed=allocator.c");
     let mut build = cc::Build::new();

@@ -39,9 +39,9 @@ fn level_of(name: &str) -> MetricsLevel {
         // A histogram's lines have names of their own.
         name.strip_prefix(*metric).is_some_and(|rest| matches!(rest, "" | "_bucket" | "_sum" | "_count"))
     };
-    if DETAILED.iter().any(|metric| is(&metric)) {
+    if DETAILED.iter().any(|metric| is(metric)) {
         MetricsLevel::Detailed
-    } else if NORMAL.iter().any(|metric| is(&metric)) {
+    } else if NORMAL.iter().any(|metric| is(metric)) {
         MetricsLevel::Normal
     } else {
         MetricsLevel::Basic
