@@ -6,6 +6,8 @@ fn main() {
     if let Some(headers) = std::env::var_os("DEP_MIMALLOC_INCLUDE_DIR") {
         build.include(headers);
     }
-    // Whole, since nothing refers to what runs before `main`.
-    build.file("allocator.c").link_lib_modifier("+whole-archive").compile("sluice_allocator");
+    // As an object, since nothing refers to what runs before `main`; and only into the binary, which has the allocator.
+    for object in build.file("allocator.c").compile_intermediates() {
+        println!("cargo::rustc-link-arg-bins={}", object.display());
+    }
 }
