@@ -35,13 +35,13 @@ fn name_in(line: &str) -> &str {
 }
 
 fn level_of(name: &str) -> MetricsLevel {
-    let is = |metric: &&str| {
-        // A histogram's lines have names of their own.
-        name.strip_prefix(*metric).is_some_and(|rest| matches!(rest, "" | "_bucket" | "_sum" | "_count"))
+    // A histogram's lines have names of their own.
+    let is_of = |metric: &str| {
+        name.strip_prefix(metric).is_some_and(|rest| matches!(rest, "" | "_bucket" | "_sum" | "_count"))
     };
-    if DETAILED.iter().any(|metric| is(&metric)) {
+    if DETAILED.into_iter().any(is_of) {
         MetricsLevel::Detailed
-    } else if NORMAL.iter().any(|metric| is(&metric)) {
+    } else if NORMAL.into_iter().any(is_of) {
         MetricsLevel::Normal
     } else {
         MetricsLevel::Basic
