@@ -53,6 +53,11 @@ pub(crate) enum Command {
     /// Write a commented configuration to start from
     #[command(after_help = "Example:\n  sluice init gateway.yaml")]
     Init(InitOptions),
+    /// Say whether kernel events work here, what is missing, and what mends it
+    #[command(
+        after_help = "Example:\n  sudo sluice doctor\n\nLoads the kernel programs for a moment. Exits with 0 if a tier works, else with 1."
+    )]
+    Doctor(DoctorOptions),
     /// List the feature gates
     #[command(after_help = "Example:\n  sluice featuregate service.profilesSupport")]
     Featuregate(FeaturegateOptions),
@@ -128,6 +133,13 @@ pub(crate) struct InitOptions {
     /// The file to write, which must not exist; - for standard output
     #[arg(default_value = "sluice.yaml")]
     pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// Print a JSON document, whose keys stay
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

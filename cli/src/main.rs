@@ -3,6 +3,11 @@
 mod arguments;
 mod components;
 mod configuration;
+#[cfg(feature = "ebpf")]
+mod doctor;
+#[cfg(not(feature = "ebpf"))]
+#[path = "doctor_absent.rs"]
+mod doctor;
 mod gates;
 mod init;
 mod next_steps;
@@ -33,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::PrintConfig(options)) => print_config::print(&options, &registry),
         Some(Command::Schema) => schema::print(&registry),
         Some(Command::Init(options)) => init::init(&options),
+        Some(Command::Doctor(options)) => doctor::examine(&options),
         Some(Command::Featuregate(options)) => gates::list(&options),
         None if arguments.run.configuration.is_given() => run::run(&arguments.run, &registry),
         None => next_steps::print(),
