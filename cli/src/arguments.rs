@@ -62,6 +62,11 @@ pub(crate) enum Command {
     /// An application of the demo
     #[command(hide = true)]
     DemoActor(ActorOptions),
+    /// Say whether kernel events work here, what is missing, and what mends it
+    #[command(
+        after_help = "Example:\n  sudo sluice doctor\n\nLoads the kernel programs for a moment. Exits with 0 if a tier works, else with 1."
+    )]
+    Doctor(DoctorOptions),
     /// List the feature gates
     #[command(after_help = "Example:\n  sluice featuregate service.profilesSupport")]
     Featuregate(FeaturegateOptions),
@@ -168,6 +173,13 @@ pub(crate) enum ActorRole {
     Client,
     Proxy,
     Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorOptions {
+    /// Print a JSON document, whose keys stay
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,11 @@ mod arguments;
 mod components;
 mod configuration;
 mod demo;
+#[cfg(feature = "ebpf")]
+mod doctor;
+#[cfg(not(feature = "ebpf"))]
+#[path = "doctor_absent.rs"]
+mod doctor;
 mod gates;
 mod init;
 mod next_steps;
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         Some(Command::Init(options)) => init::init(&options),
         Some(Command::Demo(options)) => demo::demo(&options),
         Some(Command::DemoActor(options)) => demo::act(&options),
+        Some(Command::Doctor(options)) => doctor::examine(&options),
         Some(Command::Featuregate(options)) => gates::list(&options),
         None if arguments.run.configuration.is_given() => run::run(&arguments.run, &registry),
         None => next_steps::print(),

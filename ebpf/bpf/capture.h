@@ -97,7 +97,7 @@ static __always_inline __u32 peek(struct buffers *buffers, __u32 length, __u8 *f
 	struct user_iovec entry = {};
 
 	if (buffers->vector) {
-		for (int i = 0; i < 4; i++) {
+		for (int i = 0; i < MAX_VECTORS; i++) {
 			if (i >= buffers->count)
 				break;
 			if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(buffers->vector + i * sizeof(entry))))

@@ -24,7 +24,7 @@ struct connection {
 	__u8 ignored;
 	__u8 unrecognised; /* calls that looked like no message */
 	__u8 fresh;
-	__u8 padding[2];
+	__u16 peer_port; /* as TCP has it */
 };
 
 /* Calls without a message start after which a connection is taken for something other than HTTP. */
@@ -94,7 +94,8 @@ static __always_inline bool has_watched_port(struct sock *sk)
 	return false;
 }
 
-static __always_inline struct connection *connection_of(struct sock *sk)
+/* What is stored for the socket. */
+static __always_inline struct connection *stored_connection(struct sock *sk)
 {
 #ifdef TIER_B
 	__u64 key = (__u64)sk;
@@ -105,18 +106,33 @@ static __always_inline struct connection *connection_of(struct sock *sk)
 #endif
 }
 
+static __always_inline struct connection *connection_of(struct sock *sk)
+{
+	struct connection *connection = stored_connection(sk);
+
+#ifdef TIER_B
+	/* The kernel skips a program that it would run inside itself, so the end of the last one here may be unknown. */
+	if (connection && connection->peer_port != BPF_CORE_READ(sk, __sk_common.skc_dport))
+		return NULL;
+#endif
+	return connection;
+}
+
 static __always_inline void forget_connection(struct sock *sk)
 {
 #ifdef TIER_B
 	__u64 key = (__u64)sk;
 
 	bpf_map_delete_elem(&connections, &key);
+#else
+	bpf_sk_storage_delete(&connections, sk);
 #endif
 }
 
 static __always_inline void begin_connection(struct connection *connection, struct sock *sk)
 {
 	connection->id = new_id();
+	connection->peer_port = BPF_CORE_READ(sk, __sk_common.skc_dport);
 	connection->ignored = !has_watched_port(sk);
 	/* A socket that was accepted inherits the backlog of the one that listened. */
 	connection->role = BPF_CORE_READ(sk, sk_max_ack_backlog) ? ROLE_SERVER : ROLE_CLIENT;
@@ -129,9 +145,9 @@ static __always_inline struct connection *connection_or_new(struct sock *sk)
 	__u64 key = (__u64)sk;
 	struct connection none = {};
 
-	connection = bpf_map_lookup_elem(&connections, &key);
+	connection = connection_of(sk);
 	if (!connection) {
-		bpf_map_update_elem(&connections, &key, &none, BPF_NOEXIST);
+		bpf_map_update_elem(&connections, &key, &none, BPF_ANY);
 		connection = bpf_map_lookup_elem(&connections, &key);
 	}
 #else

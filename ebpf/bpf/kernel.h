@@ -17,8 +17,10 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define MSG_OOB 1
 #define MSG_PEEK 2
 #define MSG_TRUNC 0x20
+#define MSG_ERRQUEUE 0x2000
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
@@ -27,6 +29,9 @@
 #define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
+
+/* Bit of skc_flags: the peer has sent its FIN. */
+#define SOCK_DONE 1
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -56,6 +61,7 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
+	unsigned long skc_flags;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -68,6 +74,7 @@ struct sock {
 
 struct tcp_sock {
 	__u32 copied_seq;
+	__u32 rcv_nxt;
 	__u32 write_seq;
 	__u32 srtt_us;
 	__u32 total_retrans;
@@ -104,11 +111,28 @@ struct mm_struct {
 	unsigned long arg_end;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
+struct thread_info {
+	unsigned long flags;
+#if defined(__TARGET_ARCH_x86)
+	__u32 status;
+#endif
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	int pid;
 	int tgid;
 	struct mm_struct *mm;
 	struct files_struct *files;
+	struct signal_struct *signal;
 	struct task_struct *real_parent;
 };
 
@@ -158,6 +182,15 @@ struct user_message_header {
 	__u32 padding;
 	__u64 vector;
 	__u64 vector_length;
+};
+
+struct user_message {
+	struct user_message_header header;
+	__u64 control;
+	__u64 control_length;
+	__u64 flags;
+	__u32 length;
+	__u32 padding;
 };
 
 #endif

@@ -77,7 +77,8 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	struct process_event event = {};
 	__u32 tgid = task->tgid;
 
-	if (task->pid != task->tgid)
+	/* The first thread may end before others, or because another one runs a new program. */
+	if (task->signal->live.counter > 0)
 		return 0;
 	bpf_map_delete_elem(&processes, &tgid);
 	fill_process(&event, KIND_EXIT, tgid, 0);

@@ -38,7 +38,7 @@ static __always_inline int on_socket(struct sock *sk, int result, int flags, __u
 	struct pt_regs *regs;
 	__u64 thread;
 
-	if (result <= 0 || (flags & MSG_PEEK && direction == INBOUND))
+	if (result <= 0 || (flags & ASIDE && direction == INBOUND))
 		return 0;
 	if ((sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6) ||
 	    sk->sk_protocol != IPPROTO_TCP)
@@ -54,7 +54,7 @@ static __always_inline int on_socket(struct sock *sk, int result, int flags, __u
 		return 0;
 	transfer.direction = direction;
 	transfer.length = result;
-	transfer.sequence = direction == INBOUND ? tcp->copied_seq : tcp->write_seq;
+	transfer.sequence = direction == INBOUND ? received_until(tcp->copied_seq, tcp->rcv_nxt, sk->__sk_common.skc_flags) : tcp->write_seq;
 	transfer.round_trip = tcp->srtt_us >> 3;
 	transfer.retransmits = tcp->total_retrans;
 	transfer.start = call_start();

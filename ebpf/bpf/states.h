@@ -15,11 +15,27 @@ static __always_inline void tell_socket(struct connection *connection, struct so
 	tell(event, sizeof(*event), LOSS_RING_FULL_CONNECTION);
 }
 
+static __always_inline void end_connection(struct sock *sk)
+{
+	struct socket_event event = { .kind = KIND_CLOSE };
+	struct connection *connection = stored_connection(sk);
+
+	if (!connection)
+		return;
+	event.extents[INBOUND] = connection->streams[INBOUND].next;
+	event.extents[OUTBOUND] = connection->streams[OUTBOUND].next;
+	if (connection->announced && !connection->ignored)
+		tell_socket(connection, sk, &event);
+	forget_connection(sk);
+}
+
 static __always_inline void on_connecting(struct sock *sk)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct connection *connection;
 
+	/* A socket may connect again. */
+	end_connection(sk);
 	if (!is_watched(tgid))
 		return;
 	connection = connection_or_new(sk);
@@ -69,26 +85,19 @@ int BPF_PROG(set_state, struct sock *sk, int old_state, int new_state)
 		on_accepted(sk);
 		return 0;
 	}
-	if (old_state != TCP_SYN_SENT && new_state != TCP_CLOSE)
+	if (old_state != TCP_SYN_SENT)
 		return 0;
 	connection = connection_of(sk);
-	if (!connection || connection->ignored || !connection->id)
-		return 0;
-	if (old_state == TCP_SYN_SENT)
+	if (connection && !connection->ignored)
 		on_connect_result(connection, sk, new_state != TCP_ESTABLISHED);
-	if (new_state == TCP_CLOSE) {
-		struct socket_event event = {
-			.kind = KIND_CLOSE,
-			.extents = { connection->streams[INBOUND].next, connection->streams[OUTBOUND].next },
-		};
+	return 0;
+}
 
-		if (connection->announced)
-			tell_socket(connection, sk, &event);
-		forget_connection(sk);
-#ifndef TIER_B
-		bpf_sk_storage_delete(&connections, sk);
-#endif
-	}
+/* Not at the change to CLOSE: what has arrived by then may still be read. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(destroy, struct sock *sk)
+{
+	end_connection(sk);
 	return 0;
 }
 
@@ -133,6 +142,15 @@ int BPF_PROG(drop, struct sk_buff *skb, void *location, int reason)
 		return 0;
 	sk = skb->sk;
 	return sk ? on_incident(sk, KIND_DROP, 0, reason) : 0;
+}
+
+/* A packet that arrived belongs to no socket yet: later kernels (6.11) say for which one it was. */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_received, struct sk_buff *skb, void *location, int reason, struct sock *receiver)
+{
+	if (reason <= DROP_NOT_SPECIFIED || !receiver || skb->sk)
+		return 0;
+	return on_incident(receiver, KIND_DROP, 0, reason);
 }
 
 #endif

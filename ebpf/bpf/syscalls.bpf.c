@@ -42,24 +42,41 @@ static __always_inline int direction_of(long number)
 	return -1;
 }
 
+/* Messages of one call whose lengths are added up; offsets show what is missing. */
+#define MAX_MESSAGES 64
+
 #if defined(__TARGET_ARCH_x86)
+#define TS_COMPAT 2
 #define RECVFROM 45
 #define RECVMSG 47
 #define RECVMMSG 299
 #define SENDMMSG 307
 #else
+#define TIF_32BIT (1UL << 22)
 #define RECVFROM 207
 #define RECVMSG 212
 #define RECVMMSG 243
 #define SENDMMSG 269
 #endif
 
+/* What a call's number and arguments mean differs for 32-bit programs. */
+static __always_inline bool is_32_bit(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+#if defined(__TARGET_ARCH_x86)
+	return task->thread_info.status & TS_COMPAT;
+#else
+	return task->thread_info.flags & TIF_32BIT;
+#endif
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(call_begins, struct pt_regs *regs, long number)
 {
 	struct call *call;
 
-	if (direction_of(number) < 0 || !is_watched(bpf_get_current_pid_tgid() >> 32))
+	if (direction_of(number) < 0 || is_32_bit() || !is_watched(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
@@ -112,6 +129,21 @@ static __always_inline __u64 receive_flags(const struct call *call)
 	return 0;
 }
 
+/* The result of a call for several messages counts them; each holds its own length. */
+static __always_inline __u32 length_of_messages(__u64 messages, __u32 count)
+{
+	__u32 total = 0, length;
+
+	for (int i = 0; i < MAX_MESSAGES; i++) {
+		__u64 place = messages + i * sizeof(struct user_message) + offsetof(struct user_message, length);
+
+		if (i >= count || bpf_probe_read_user(&length, sizeof(length), (void *)place))
+			break;
+		total += length;
+	}
+	return total;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 {
@@ -128,7 +160,7 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 		return 0;
 	direction = direction_of(call->number - 1);
 	flags = receive_flags(call);
-	if (result <= 0 || direction < 0 || (flags & MSG_PEEK))
+	if (result <= 0 || direction < 0 || (flags & ASIDE))
 		goto end;
 	sk = socket_at(call->descriptor);
 	if (!sk || !is_tcp(sk))
@@ -139,7 +171,11 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 	tcp = (struct tcp_sock *)sk;
 	transfer.direction = direction & 1;
 	transfer.length = result;
-	transfer.sequence = direction == INBOUND ? BPF_CORE_READ(tcp, copied_seq) : BPF_CORE_READ(tcp, write_seq);
+	if (direction == INBOUND)
+		transfer.sequence = received_until(BPF_CORE_READ(tcp, copied_seq), BPF_CORE_READ(tcp, rcv_nxt),
+						   BPF_CORE_READ(sk, __sk_common.skc_flags));
+	else
+		transfer.sequence = BPF_CORE_READ(tcp, write_seq);
 	transfer.round_trip = BPF_CORE_READ(tcp, srtt_us) >> 3;
 	transfer.retransmits = BPF_CORE_READ(tcp, total_retrans);
 	transfer.start = call->start;
@@ -147,13 +183,10 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 	if (flags & MSG_TRUNC)
 		transfer.buffers.is_opaque = 1;
 	if (call->number - 1 == RECVMMSG || call->number - 1 == SENDMMSG) {
-		/* The result counts messages: TCP's numbers tell the bytes. */
-		struct stream *stream = &connection->streams[transfer.direction];
-
-		if (!stream->started)
+		transfer.length = length_of_messages(call->second, result);
+		transfer.buffers.is_opaque |= result != 1;
+		if (!transfer.length)
 			goto end;
-		transfer.length = transfer.sequence - stream->sequence;
-		transfer.buffers.is_opaque = 1;
 	}
 	thread = bpf_get_current_pid_tgid();
 	on_transfer(sk, connection, &transfer, thread >> 32, (__u32)thread);

@@ -15,6 +15,15 @@ struct transfer {
 	__u32 retransmits;
 };
 
+/* Flags of calls that take nothing from the stream, or not in its order. */
+#define ASIDE (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)
+
+/* TCP's number for the byte after the last one received: a call that reads to the end counts the peer's FIN as a byte. */
+static __always_inline __u32 received_until(__u32 copied, __u32 next, unsigned long socket_flags)
+{
+	return copied == next && socket_flags & (1 << SOCK_DONE) ? copied - 1 : copied;
+}
+
 /* The place of the first byte, which TCP's numbers give also where a call was not seen. */
 static __always_inline __u64 advance(struct stream *stream, const struct transfer *transfer)
 {

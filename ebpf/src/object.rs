@@ -40,8 +40,9 @@ const fn optional(program: &'static str, tracepoint: &'static str, missing: &'st
 }
 
 /// In both tiers.
-const SHARED: [Hook; 8] = [
+const SHARED: [Hook; 10] = [
     required("set_state", "inet_sock_set_state"),
+    required("destroy", "tcp_destroy_sock"),
     optional("process_fork", "sched_process_fork", "processes that begin with a fork are found late"),
     optional(
         "process_execute",
@@ -53,6 +54,7 @@ const SHARED: [Hook; 8] = [
     optional("receive_reset", "tcp_receive_reset", "no resets received"),
     optional("send_reset", "tcp_send_reset", "no resets sent"),
     optional("drop", "kfree_skb", "no drops"),
+    optional("drop_received", "kfree_skb", "no drops of segments that arrived"),
 ];
 
 impl Tier {
