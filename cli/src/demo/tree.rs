@@ -138,7 +138,7 @@ fn collect(lines: &str) -> BTreeMap<String, Vec<Span>> {
             }
         }
     }
-    traces.values_mut().for_each(|spans| merge(spans));
+    traces.values_mut().for_each(merge);
     traces
 }
 

@@ -21,6 +21,8 @@ mod memory;
 #[cfg(test)]
 mod mutual_tls;
 #[cfg(test)]
+mod ready_made;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod sdk_node;

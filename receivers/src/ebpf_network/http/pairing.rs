@@ -56,6 +56,10 @@ pub(super) struct Http1 {
     pub(super) upgraded: bool,
     /// The responses are known to have been seen to their end.
     all_seen: bool,
+    #[expect(
+        clippy::vec_box,
+        reason = "they go to and from the queue, which holds them boxed, without being copied"
+    )]
     spare: Vec<Box<Pending>>,
 }
 

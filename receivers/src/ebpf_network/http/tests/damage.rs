@@ -1,4 +1,5 @@
-//! Under loss there are fewer exchanges, never wrong ones.
+//! Under loss there are fewer exchanges, never wrong ones, as long as the client waits for each answer before it asks
+//! again: HTTP/1 numbers nothing, so a loss within requests that were sent ahead can look like none.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -52,26 +53,8 @@ proptest! {
     }
 
     #[test]
-    fn bursts_are_never_paired_wrongly(
-        dialogue in dialogue(2..5),
-        cuts in vec(any::<Index>(), 40),
-        fates in vec(fate(), 37),
-    ) {
-        assert_all_true(&dialogue, &damaged(Fixture::new(), &dialogue, &cuts, &fates, 0));
-    }
-
-    #[test]
-    fn a_mixture_is_never_paired_wrongly(
-        dialogue in dialogue(1..4),
-        cuts in vec(any::<Index>(), 40),
-        fates in vec(fate(), 37),
-    ) {
-        assert_all_true(&dialogue, &damaged(Fixture::new(), &dialogue, &cuts, &fates, 0));
-    }
-
-    #[test]
     fn a_connection_seen_from_its_middle_is_never_paired_wrongly(
-        dialogue in dialogue(1..4),
+        dialogue in dialogue(1..2),
         cuts in vec(any::<Index>(), 40),
         skip in 0usize..20,
         damage in any::<bool>(),
