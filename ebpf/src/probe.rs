@@ -75,7 +75,7 @@ pub fn probe() -> Findings {
 }
 
 fn refusal(error: &LoadError) -> Refusal {
-    let hint = match error {
+    let hint: &str = match error {
         LoadError::Types(_) | LoadError::Mismatch(_) => "",
         LoadError::Object { hint, .. } | LoadError::Program { hint, .. } => hint,
     };
