@@ -13,6 +13,8 @@ mod collector_files;
 #[cfg(test)]
 mod hostile_input;
 #[cfg(test)]
+mod kernel_mesh;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod memory;
