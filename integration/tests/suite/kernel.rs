@@ -15,15 +15,6 @@ use crate::support::{
     PATIENCE, Setup, ZipkinServer, eventually, executable, get, lines, program, python, skip,
 };
 
-/// Whether the kernel side can be attached here; says so loudly if not.
-pub(crate) fn privileged() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        skip("SKIPPED: the kernel side needs root");
-    }
-    is_root
-}
-
 /// An nginx that is stopped with the test.
 pub(crate) struct Nginx {
     pub(crate) address: SocketAddr,
@@ -142,7 +133,7 @@ fn told(printed: &str) -> BTreeMap<String, Value> {
 
 #[test]
 fn spans_of_the_python_sdk_have_their_exchanges_in_zipkin() {
-    let (true, Some(server)) = (privileged(), ZipkinServer::shared()) else { return };
+    let (true, Some(server)) = (is_root(), ZipkinServer::shared()) else { return };
     for tier in ["a", "b"] {
         let setup = Setup::new();
         let receiver = format!(
@@ -200,7 +191,7 @@ fn assert_told(span: &Value, told: &Value, tier: &str) {
 /// Many traces at once through an nginx that only passes headers on: nothing lands on a span that it does not belong to.
 #[test]
 fn events_stay_with_their_own_trace_and_process_behind_an_untraced_proxy() {
-    if !privileged() {
+    if !is_root() {
         return;
     }
     let setup = Setup::new();
@@ -336,7 +327,7 @@ fn recorded(setup: &Setup, role: &str) -> Vec<BTreeMap<String, Value>> {
 
 #[test]
 fn a_hundred_processes_that_live_for_milliseconds_are_all_seen() {
-    if !privileged() {
+    if !is_root() {
         return;
     }
     for tier in ["a", "b"] {
@@ -367,7 +358,7 @@ fn a_hundred_processes_that_live_for_milliseconds_are_all_seen() {
 /// Secrets in every place where a request has them are in no output, log or metric.
 #[test]
 fn no_secret_gets_out() {
-    if !privileged() {
+    if !is_root() {
         return;
     }
     let setup = Setup::new();
@@ -425,7 +416,7 @@ fn no_secret_gets_out() {
 
 #[test]
 fn without_privileges_the_start_fails_and_says_what_to_do() {
-    if !privileged() {
+    if !is_root() {
         return;
     }
     let Some(setpriv) = program("setpriv") else { return };
@@ -453,7 +444,7 @@ fn without_privileges_the_start_fails_and_says_what_to_do() {
 /// The file that README recommends, with other ports: a failed request of an untouched curl is on its span in Zipkin.
 #[test]
 fn the_ready_made_configuration_puts_a_failed_request_onto_its_span() {
-    let (true, Some(server)) = (privileged(), ZipkinServer::shared()) else { return };
+    let (true, Some(server)) = (is_root(), ZipkinServer::shared()) else { return };
     let setup = Setup::new();
     let Some(nginx) = Nginx::start(&setup, "location / { return 503 'out of order'; }") else { return };
     let Some(curl) = program("curl") else { return };
@@ -508,7 +499,7 @@ fn the_ready_made_configuration_puts_a_failed_request_onto_its_span() {
 /// The demo shows events on all of its spans, and no secret.
 #[test]
 fn the_demo_shows_kernel_events_on_its_traces() {
-    if !privileged() {
+    if !is_root() {
         return;
     }
     let _setup = Setup::new();

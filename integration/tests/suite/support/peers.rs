@@ -51,10 +51,35 @@ fn require(peer: &str) -> Option<PathBuf> {
     None
 }
 
-pub(crate) fn skip(message: &str) {
+fn skip(message: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
     // Past the capture of test output, so that it is seen.
     let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+/// The Python of the peers with one of their scripts, to be started.
+pub(crate) fn python_server(script: &str) -> Option<(PathBuf, PathBuf)> {
+    Some((require("python/bin/python")?, scripts().join("python").join(script)))
+}
+
+/// The Envoy of the wheel among the Python peers.
+pub(crate) fn envoy() -> Option<PathBuf> {
+    let python = require("python/bin/python")?;
+    let output = Command::new(python)
+        .args(["-c", "import envoy, pathlib; print(pathlib.Path(envoy.__file__).parent / '_bin' / 'envoy')"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap().trim().into())
+}
+
+/// Whether this process may load programs into the kernel and make network namespaces.
+pub(crate) fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        skip("SKIPPED: seeing the kernel's side takes root");
+    }
+    is_root
 }
 
 /// The path of a program of the system, if it is installed.
