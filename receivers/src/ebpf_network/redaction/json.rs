@@ -7,6 +7,8 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
     let mut at = 0;
     // The last string, as long as only white space followed: a colon makes it a name.
     let mut name: Option<&[u8]> = None;
+    // Pairs as objects, `{"name": "password", "value": ...}`: whether a name is next, whether it was a secret's.
+    let (mut naming, mut named) = (false, false);
     while let Some(byte) = json.get(at) {
         match byte {
             b'"' => {
@@ -17,12 +19,18 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
                     out.push(b'"');
                 }
                 at += 1 + content.len() + usize::from(closed);
+                named |= naming && names.marks(content);
+                naming = false;
                 name = Some(content);
             }
             b':' => {
                 out.push(b':');
                 at += 1;
-                if name.take().is_some_and(|name| names.marks(name)) {
+                let member = name.take().unwrap_or_default();
+                naming = is_any(member, &["name", "key", "id", "field", "header"]);
+                if names.marks(member)
+                    || (named && is_any(member, &["value", "values", "val", "content", "data"]))
+                {
                     let spaces = spaces(&json[at..]);
                     out.extend_from_slice(&json[at..at + spaces]);
                     at += spaces;
@@ -40,6 +48,8 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
                 out.push(*byte);
                 at += 1;
                 name = None;
+                naming = false;
+                named &= matches!(byte, b',' | b'[' | b']');
             }
             _ => {
                 let length = literal(&json[at..]);
@@ -52,6 +62,10 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
             }
         }
     }
+}
+
+fn is_any(name: &[u8], known: &[&str]) -> bool {
+    known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// The content of a string, its opening quote left out, and whether it is closed.
@@ -140,6 +154,10 @@ mod tests {
             (r#"{"token":["abc",{"d":"#, r#"{"token":"REDACTED""#),
             (r#"{"token":"ab\"#, r#"{"token":"REDACTED""#),
             (r#"{"token"#, r#"{"token"#),
+            (
+                r#"[{"name":"Api-Key","x":["y"],"value":"abc"},{"name":"n","value":"v"}]"#,
+                r#"[{"name":"Api-Key","x":["y"],"value":"REDACTED"},{"name":"n","value":"v"}]"#,
+            ),
             ("{\"token\":1}\n{\"token\":2}\n", "{\"token\":\"REDACTED\"}\n{\"token\":\"REDACTED\"}\n"),
         ] {
             assert_eq!(written(json), expected, "{json}");
