@@ -81,37 +81,37 @@ fn string(text: &[u8]) -> (&[u8], bool) {
     (text, false)
 }
 
-/// How long a value is, whatever it is, up to the end if it is not complete.
+/// How much of `json` a value takes, whatever it is: all, if it is not complete or not followed by what follows values.
 fn value(json: &[u8]) -> usize {
-    if !matches!(
-        json.first(),
-        Some(b'"' | b'{' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b',' | b'}' | b']')
-    ) {
+    let length = match json.first() {
+        Some(b'"') => string(&json[1..]).0.len() + 2,
+        Some(b'{' | b'[') => nested(json),
+        _ => literal(json),
+    };
+    let rest = json.get(length..).unwrap_or_default();
+    match rest.get(spaces(rest)) {
+        None | Some(b',' | b'}' | b']') => length.min(json.len()),
         // Where something that is no JSON ends, nobody can tell.
-        return json.len();
+        Some(_) => json.len(),
     }
+}
+
+/// How long an object or array is.
+fn nested(json: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(byte) = json.get(at) {
+        at += 1;
         match byte {
             b'"' => {
-                let (content, closed) = string(&json[at + 1..]);
-                at += 1 + content.len() + usize::from(closed);
-                if depth == 0 {
-                    return at;
-                }
-                continue;
+                let (content, closed) = string(&json[at..]);
+                at += content.len() + usize::from(closed);
             }
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => match depth {
-                0 => return at,
-                1 => return at + 1,
-                _ => depth -= 1,
-            },
-            b',' if depth == 0 => return at,
+            b'}' | b']' if depth <= 1 => return at,
+            b'}' | b']' => depth -= 1,
             _ => {}
         }
-        at += 1;
     }
     at
 }
@@ -153,6 +153,9 @@ mod tests {
             (r#"{"p\u0061ssw\u006frd":"a\"bc","z":1}"#, r#"{"p\u0061ssw\u006frd":"REDACTED","z":1}"#),
             (r#"{"token":["abc",{"d":"#, r#"{"token":"REDACTED""#),
             (r#"{"token":"ab\"#, r#"{"token":"REDACTED""#),
+            (r#"{"token":"ab"cd","z":1}"#, r#"{"token":"REDACTED""#),
+            (r#"{"token":true"password":"abc"}"#, r#"{"token":"REDACTED""#),
+            (r#"{"token":,"z":1}"#, r#"{"token":"REDACTED","z":1}"#),
             (r#"{"token"#, r#"{"token"#),
             (
                 r#"[{"name":"Api-Key","x":["y"],"value":"abc"},{"name":"n","value":"v"}]"#,
