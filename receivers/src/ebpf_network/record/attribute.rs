@@ -22,14 +22,6 @@ pub(super) fn text(out: &mut Vec<u8>, key: &str, value: &str) {
     out.extend_from_slice(value.as_bytes());
 }
 
-/// An attribute with text, unless that is empty.
-#[inline]
-pub(super) fn some_text(out: &mut Vec<u8>, key: &str, value: &str) {
-    if !value.is_empty() {
-        text(out, key, value);
-    }
-}
-
 /// An attribute with text that may not be UTF-8: what is invalid becomes U+FFFD.
 #[inline]
 pub(super) fn repaired(out: &mut Vec<u8>, key: &str, value: &[u8]) {

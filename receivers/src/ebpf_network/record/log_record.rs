@@ -63,6 +63,12 @@ pub(super) fn write(
         redactor.write_short(request.user_agent.as_bytes(), false, &mut scratch.text, &mut scratch.spare);
         attribute::repaired(out, record::USER_AGENT, &scratch.text);
     }
+    if !request.host.is_empty() {
+        scratch.text.clear();
+        scratch.text.extend_from_slice(Redactor::host(request.host).as_bytes());
+        redactor.apply_patterns(&mut scratch.text, 0, false, &mut scratch.spare);
+        attribute::repaired(out, record::HOST, &scratch.text);
+    }
     write_http(out, exchange, circumstances);
     write_contexts(out, exchange, ids.map(|(context, ..)| context));
     attribute::text(out, record::SAMPLING_REASON, sampled.class.reason());
@@ -151,7 +157,6 @@ fn write_http(out: &mut Vec<u8>, exchange: &Exchange<'_>, circumstances: &Circum
     }
     attribute::text(out, record::METHOD, request.method);
     attribute::text(out, record::SCHEME, "http");
-    attribute::some_text(out, record::HOST, Redactor::host(request.host));
     attribute::text(out, record::VERSION, if request.minor_version == 0 { "1.0" } else { "1.1" });
     attribute::int(out, record::REQUEST_END, clock.unix(request.message.end));
     attribute::int(out, record::REQUEST_SIZE, request.message.wire_size);

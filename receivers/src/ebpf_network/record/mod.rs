@@ -16,7 +16,7 @@ use self::{batch::Batch, content::Scratch, log_record::Circumstances};
 use super::{
     exchange::Exchange,
     redaction::Redactor,
-    sampling::{Class, Offer, Pair, Rules, Sampled, SamplingConfig, Skipped, Top},
+    sampling::{Class, Offer, Pair, Rules, SamplingConfig, Skipped, Top},
     socket::Ends,
 };
 
@@ -114,13 +114,27 @@ impl Recorder {
         clock: Clock,
         now: u64,
     ) -> Outcome {
-        let rules = Arc::clone(&self.rules);
-        match rules.judge(exchange) {
-            Ok(sampled) => {
-                self.roll(now);
-                self.record(exchange, ends, process, clock, sampled)
-            }
-            Err(skipped) => Outcome::Dropped(Reason::Skipped(skipped)),
+        self.roll(now);
+        let Self { rules, redactor, top, batch, scratch, .. } = self;
+        let sampled = match rules.judge(exchange) {
+            Ok(sampled) => sampled,
+            Err(skipped) => return Outcome::Dropped(Reason::Skipped(skipped)),
+        };
+        let circumstances = Circumstances { ends, clock, sampled, syscalls: rules.syscalls() };
+        let write = |record: &mut Vec<u8>| {
+            log_record::write(record, exchange, &circumstances, redactor, scratch);
+        };
+        if sampled.class == Class::Ratio {
+            batch.push(process.id, process.resource, write);
+            return Outcome::Recorded;
+        }
+        let pair = Pair::new(process.id, exchange.role, ends);
+        let place = (process.id, process.resource);
+        match top.offer(pair, sampled.class, sampled.duration, place, write) {
+            Offer::Held => Outcome::Held,
+            Offer::Replaced => Outcome::Replaced,
+            Offer::Shorter => Outcome::Dropped(Reason::Shorter),
+            Offer::Full => Outcome::Dropped(Reason::Full),
         }
     }
 
@@ -158,33 +172,6 @@ impl Recorder {
     pub fn finish(&mut self) -> Option<Finished> {
         let records = self.batch.records();
         (records > 0).then(|| Finished { logs: self.batch.finish(), records })
-    }
-
-    fn record(
-        &mut self,
-        exchange: &Exchange<'_>,
-        ends: &Ends,
-        process: Process<'_>,
-        clock: Clock,
-        sampled: Sampled<'_>,
-    ) -> Outcome {
-        let Self { rules, redactor, top, batch, scratch, .. } = self;
-        let circumstances = Circumstances { ends, clock, sampled, syscalls: rules.syscalls() };
-        let write = |record: &mut Vec<u8>| {
-            log_record::write(record, exchange, &circumstances, redactor, scratch);
-        };
-        if sampled.class == Class::Ratio {
-            batch.push(process.id, process.resource, write);
-            return Outcome::Recorded;
-        }
-        let pair = Pair::new(process.id, exchange.role, ends);
-        let place = (process.id, process.resource);
-        match top.offer(pair, sampled.class, sampled.duration, place, write) {
-            Offer::Held => Outcome::Held,
-            Offer::Replaced => Outcome::Replaced,
-            Offer::Shorter => Outcome::Dropped(Reason::Shorter),
-            Offer::Full => Outcome::Dropped(Reason::Full),
-        }
     }
 }
 

@@ -7,6 +7,8 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
     let mut at = 0;
     // The last string, as long as only white space followed: a colon makes it a name.
     let mut name: Option<&[u8]> = None;
+    // Pairs as objects, `{"name": "password", "value": ...}`: whether a name is next, whether it was a secret's.
+    let (mut naming, mut named) = (false, false);
     while let Some(byte) = json.get(at) {
         match byte {
             b'"' => {
@@ -17,12 +19,18 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
                     out.push(b'"');
                 }
                 at += 1 + content.len() + usize::from(closed);
+                named |= naming && names.marks(content);
+                naming = false;
                 name = Some(content);
             }
             b':' => {
                 out.push(b':');
                 at += 1;
-                if name.take().is_some_and(|name| names.marks(name)) {
+                let member = name.take().unwrap_or_default();
+                naming = is_any(member, &["name", "key", "id", "field", "header"]);
+                if names.marks(member)
+                    || (named && is_any(member, &["value", "values", "val", "content", "data"]))
+                {
                     let spaces = spaces(&json[at..]);
                     out.extend_from_slice(&json[at..at + spaces]);
                     at += spaces;
@@ -40,6 +48,8 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
                 out.push(*byte);
                 at += 1;
                 name = None;
+                naming = false;
+                named &= matches!(byte, b',' | b'[' | b']');
             }
             _ => {
                 let length = literal(&json[at..]);
@@ -52,6 +62,10 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
             }
         }
     }
+}
+
+fn is_any(name: &[u8], known: &[&str]) -> bool {
+    known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 /// The content of a string, its opening quote left out, and whether it is closed.
@@ -67,37 +81,37 @@ fn string(text: &[u8]) -> (&[u8], bool) {
     (text, false)
 }
 
-/// How long a value is, whatever it is, up to the end if it is not complete.
+/// How much of `json` a value takes, whatever it is: all, if it is not complete or not followed by what follows values.
 fn value(json: &[u8]) -> usize {
-    if !matches!(
-        json.first(),
-        Some(b'"' | b'{' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b',' | b'}' | b']')
-    ) {
+    let length = match json.first() {
+        Some(b'"') => string(&json[1..]).0.len() + 2,
+        Some(b'{' | b'[') => nested(json),
+        _ => literal(json),
+    };
+    let rest = json.get(length..).unwrap_or_default();
+    match rest.get(spaces(rest)) {
+        None | Some(b',' | b'}' | b']') => length.min(json.len()),
         // Where something that is no JSON ends, nobody can tell.
-        return json.len();
+        Some(_) => json.len(),
     }
+}
+
+/// How long an object or array is.
+fn nested(json: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(byte) = json.get(at) {
+        at += 1;
         match byte {
             b'"' => {
-                let (content, closed) = string(&json[at + 1..]);
-                at += 1 + content.len() + usize::from(closed);
-                if depth == 0 {
-                    return at;
-                }
-                continue;
+                let (content, closed) = string(&json[at..]);
+                at += content.len() + usize::from(closed);
             }
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => match depth {
-                0 => return at,
-                1 => return at + 1,
-                _ => depth -= 1,
-            },
-            b',' if depth == 0 => return at,
+            b'}' | b']' if depth <= 1 => return at,
+            b'}' | b']' => depth -= 1,
             _ => {}
         }
-        at += 1;
     }
     at
 }
@@ -139,7 +153,14 @@ mod tests {
             (r#"{"p\u0061ssw\u006frd":"a\"bc","z":1}"#, r#"{"p\u0061ssw\u006frd":"REDACTED","z":1}"#),
             (r#"{"token":["abc",{"d":"#, r#"{"token":"REDACTED""#),
             (r#"{"token":"ab\"#, r#"{"token":"REDACTED""#),
+            (r#"{"token":"ab"cd","z":1}"#, r#"{"token":"REDACTED""#),
+            (r#"{"token":true"password":"abc"}"#, r#"{"token":"REDACTED""#),
+            (r#"{"token":,"z":1}"#, r#"{"token":"REDACTED","z":1}"#),
             (r#"{"token"#, r#"{"token"#),
+            (
+                r#"[{"name":"Api-Key","x":["y"],"value":"abc"},{"name":"n","value":"v"}]"#,
+                r#"[{"name":"Api-Key","x":["y"],"value":"REDACTED"},{"name":"n","value":"v"}]"#,
+            ),
             ("{\"token\":1}\n{\"token\":2}\n", "{\"token\":\"REDACTED\"}\n{\"token\":\"REDACTED\"}\n"),
         ] {
             assert_eq!(written(json), expected, "{json}");
