@@ -24,17 +24,18 @@ impl Bounds {
         Self { upper, certain, encoded, per_unit }
     }
 
-    /// How many numbers a histogram takes: the sum, then the buckets.
-    pub(super) fn cells(&self) -> usize {
-        1 + self.upper.len() + 1
+    /// How many buckets there are.
+    pub(super) fn buckets(&self) -> usize {
+        self.upper.len() + 1
     }
 
-    /// Adds a value to a histogram of [`Bounds::cells`] numbers.
+    /// Adds a value to a histogram: to its sum, and to one of its [`Bounds::buckets`].
     #[inline]
-    pub(super) fn record(&self, cells: &mut [u64], value: u64) {
-        let Some((sum, buckets)) = cells.split_first_mut() else { return };
-        *sum = sum.saturating_add(value);
-        if let Some(count) = buckets.get_mut(self.bucket(value)) {
+    pub(super) fn record(&self, sum: Option<&mut u64>, buckets: Option<&mut [u64]>, value: u64) {
+        if let (Some(sum), Some(count)) =
+            (sum, buckets.and_then(|buckets| buckets.get_mut(self.bucket(value))))
+        {
+            *sum = sum.saturating_add(value);
             *count += 1;
         }
     }

@@ -6,7 +6,7 @@ use super::{
     bounds::Bounds,
     catalogue::{OTHER, TEMPLATE},
     config::MetricsConfig,
-    observation::{HttpObservation, HttpVersion, Sizes},
+    observation::{HttpObservation, HttpVersion},
     pair::Pair,
     point::{Points, Stamp, write_int, write_text},
     table::{Series, Table},
@@ -14,9 +14,11 @@ use super::{
 };
 use crate::ebpf_network::socket::Role;
 
-/// How many histograms of times come after the number of requests, and how many of sizes after those.
+/// How many histograms are of times; others, which follow them, are of sizes.
 const TIMES: usize = 2;
-const SIZES: usize = 4;
+const HISTOGRAMS: usize = 6;
+/// The first cells: the number of requests, then the sums of the histograms. So they share a cache line; buckets follow.
+const HEAD: usize = 1 + HISTOGRAMS;
 
 /// What `error.type` says of a connection that ended too early.
 const CONNECTION_CLOSED: &str = "connection_closed";
@@ -29,6 +31,8 @@ pub(super) struct Http {
     templates: Templates,
     times: Bounds,
     sizes: Bounds,
+    /// Where the buckets of each histogram begin.
+    buckets: [usize; HISTOGRAMS],
 }
 
 /// What tells exchanges of a pair apart, in one number.
@@ -55,14 +59,21 @@ impl Http {
             1e9,
         );
         let sizes = Bounds::new(config.buckets.http_size.iter().copied(), 1.0);
-        let cells = 1 + TIMES * times.cells() + SIZES * sizes.cells();
+        let mut next = HEAD;
+        let buckets = std::array::from_fn(|histogram| {
+            let bounds = if histogram < TIMES { &times } else { &sizes };
+            let first = next;
+            next += bounds.buckets();
+            first
+        });
         Self {
-            table: Table::new(cells, &[Role::Server, Role::Client], start),
+            table: Table::new(next, &[Role::Server, Role::Client], start),
             methods: config.known_methods.iter().map(|method| method.as_str().into()).collect(),
             // The configuration was checked; without that, wrong templates match nothing.
             templates: Templates::new(&config.paths).unwrap_or_default(),
             times,
             sizes,
+            buckets,
         }
     }
 
@@ -93,41 +104,36 @@ impl Http {
     /// Adds an exchange to the series at this place.
     #[inline]
     pub(super) fn record(&mut self, place: usize, observation: &HttpObservation<'_>) {
-        let cells = self.table.touch(place);
-        let Some((requests, cells)) = cells.split_first_mut() else { return };
-        *requests += 1;
-        let (times, sizes) = (&self.times, &self.sizes);
-        let Some((duration, cells)) = cells.split_at_mut_checked(times.cells()) else { return };
-        let Some((first_byte, cells)) = cells.split_at_mut_checked(times.cells()) else { return };
-        if let Some(value) = observation.duration {
-            times.record(duration, value);
+        let Self { table, times, sizes, buckets, .. } = self;
+        let Some((head, cells)) = table.touch(place).split_at_mut_checked(HEAD) else { return };
+        if let Some(requests) = head.first_mut() {
+            *requests += 1;
         }
-        if let Some(value) = observation.time_to_first_byte {
-            times.record(first_byte, value);
+        let HttpObservation { duration, time_to_first_byte, request, response, .. } = *observation;
+        let values = [
+            duration,
+            time_to_first_byte,
+            request.map(|sizes| sizes.body),
+            response.map(|sizes| sizes.body),
+            request.map(|sizes| sizes.wire),
+            response.map(|sizes| sizes.wire),
+        ];
+        for (histogram, value) in values.into_iter().enumerate() {
+            let Some(value) = value else { continue };
+            let bounds = if histogram < TIMES { &*times } else { &*sizes };
+            let first = buckets[histogram] - HEAD;
+            bounds.record(head.get_mut(1 + histogram), cells.get_mut(first..first + bounds.buckets()), value);
         }
-        let mut histograms = cells.chunks_exact_mut(sizes.cells());
-        let mut record = |size: Option<u64>| {
-            if let (Some(cells), Some(size)) = (histograms.next(), size) {
-                sizes.record(cells, size);
-            }
-        };
-        let body = |sizes: Option<Sizes>| sizes.map(|sizes| sizes.body);
-        let wire = |sizes: Option<Sizes>| sizes.map(|sizes| sizes.wire);
-        record(body(observation.request));
-        record(body(observation.response));
-        record(wire(observation.request));
-        record(wire(observation.response));
     }
 
     /// Adds the points of a series to those of the metric at this place of the catalogue.
     pub(super) fn points(&self, metric: usize, series: &Series, stamp: &Stamp<'_>, points: &mut Points) {
-        let (times, sizes) = (self.times.cells(), self.sizes.cells());
-        let (bounds, from) = match metric {
-            0..TIMES => (&self.times, 1 + metric * times),
-            _ if metric < TIMES + SIZES => (&self.sizes, 1 + TIMES * times + (metric - TIMES) * sizes),
-            _ => return points.number(stamp, series.cells.first().copied().unwrap_or(0)),
-        };
-        points.histogram(stamp, bounds, series.cells.get(from..from + bounds.cells()).unwrap_or_default());
+        let cell = |place: usize| series.cells.get(place).copied().unwrap_or(0);
+        // The histograms come first in the catalogue too.
+        let Some(first) = self.buckets.get(metric) else { return points.number(stamp, cell(0)) };
+        let bounds = if metric < TIMES { &self.times } else { &self.sizes };
+        let buckets = series.cells.get(*first..first + bounds.buckets()).unwrap_or_default();
+        points.histogram(stamp, bounds, cell(1 + metric), buckets);
     }
 
     /// Writes the attributes of a series as fields 1, other than those of its pair.

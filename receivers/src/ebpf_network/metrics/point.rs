@@ -48,9 +48,8 @@ impl Points {
         });
     }
 
-    /// Adds a `HistogramDataPoint` of cells that [`Bounds::record`] filled, unless nothing was recorded.
-    pub(super) fn histogram(&mut self, stamp: &Stamp<'_>, bounds: &Bounds, cells: &[u64]) {
-        let Some((sum, buckets)) = cells.split_first() else { return };
+    /// Adds a `HistogramDataPoint` of what [`Bounds::record`] filled, unless nothing was recorded.
+    pub(super) fn histogram(&mut self, stamp: &Stamp<'_>, bounds: &Bounds, sum: u64, buckets: &[u64]) {
         let count = buckets.iter().fold(0u64, |count, bucket| count.saturating_add(*bucket));
         if count == 0 {
             return;
@@ -60,7 +59,7 @@ impl Points {
             writer.fixed64(2, stamp.start);
             writer.fixed64(3, stamp.time);
             writer.fixed64(4, count);
-            writer.double(5, bounds.in_unit(*sum));
+            writer.double(5, bounds.in_unit(sum));
             writer.message(6, |writer| buckets.iter().for_each(|bucket| writer.raw(&bucket.to_le_bytes())));
             if !bounds.encoded().is_empty() {
                 writer.bytes(7, bounds.encoded());

@@ -12,19 +12,24 @@ use super::{
 };
 use crate::ebpf_network::socket::{Direction, Role};
 
-/// The places of the counters among the cells; histograms follow them.
+/// The places of counters and sums among the cells. What most observations touch comes first, so that it shares a cache
+/// line; the buckets of the histograms follow.
 mod cell {
-    pub(super) const OPENED: usize = 0;
-    pub(super) const ACCEPTED: usize = 1;
-    pub(super) const CLOSED: usize = 2;
+    /// By direction.
+    pub(super) const BYTES: usize = 0;
+    /// By direction.
+    pub(super) const OPERATIONS: usize = 2;
+    /// Of the histograms.
+    pub(super) const SUMS: usize = 4;
+    pub(super) const RETRANSMITS: usize = 8;
+    pub(super) const OPENED: usize = 9;
+    pub(super) const ACCEPTED: usize = 10;
+    pub(super) const CLOSED: usize = 11;
     /// By [`super::ConnectError`].
-    pub(super) const FAILED: usize = 3;
-    pub(super) const RETRANSMITS: usize = 7;
-    /// By direction, and below.
-    pub(super) const RESETS: usize = 8;
-    pub(super) const BYTES: usize = 10;
-    pub(super) const OPERATIONS: usize = 12;
-    pub(super) const HISTOGRAMS: usize = 14;
+    pub(super) const FAILED: usize = 12;
+    /// By direction.
+    pub(super) const RESETS: usize = 16;
+    pub(super) const BUCKETS: usize = 18;
 }
 
 /// The places of the histograms, in order.
@@ -68,7 +73,7 @@ impl Tcp {
                 .map(|bound| u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX)),
             1e9,
         );
-        let cells = cell::HISTOGRAMS + histogram::COUNT * times.cells();
+        let cells = cell::BUCKETS + histogram::COUNT * times.buckets();
         Self {
             table: Table::new(cells, &[Role::Unknown], start),
             drops: Table::new(1, &[Role::Unknown], start),
@@ -99,39 +104,36 @@ impl Tcp {
     #[inline]
     pub(super) fn record(&mut self, place: usize, observation: TcpObservation) {
         let times = &self.times;
-        let Some((counters, histograms)) = self.table.touch(place).split_at_mut_checked(cell::HISTOGRAMS)
-        else {
+        let Some((head, buckets)) = self.table.touch(place).split_at_mut_checked(cell::BUCKETS) else {
             return;
         };
-        let mut add = |cell: usize, value: u64| {
-            if let Some(count) = counters.get_mut(cell) {
-                *count = count.saturating_add(value);
-            }
-        };
-        let mut time = |number: usize, nanoseconds: u64| {
-            let from = number * times.cells();
-            if let Some(cells) = histograms.get_mut(from..from + times.cells()).filter(|_| nanoseconds > 0) {
-                times.record(cells, nanoseconds);
+        let mut time = |head: &mut [u64], number: usize, nanoseconds: u64| {
+            if nanoseconds > 0 {
+                let first = number * times.buckets();
+                let buckets = buckets.get_mut(first..first + times.buckets());
+                times.record(head.get_mut(cell::SUMS + number), buckets, nanoseconds);
             }
         };
         match observation {
             TcpObservation::Io { direction, bytes, duration, round_trip, retransmits } => {
                 let direction = place_of(direction);
-                add(cell::BYTES + direction, bytes);
-                add(cell::OPERATIONS + direction, 1);
-                add(cell::RETRANSMITS, u64::from(retransmits));
-                time(histogram::IO + direction, duration);
-                time(histogram::RTT, u64::from(round_trip) * 1_000);
+                add(head, cell::BYTES + direction, bytes);
+                add(head, cell::OPERATIONS + direction, 1);
+                if retransmits > 0 {
+                    add(head, cell::RETRANSMITS, u64::from(retransmits));
+                }
+                time(head, histogram::IO + direction, duration);
+                time(head, histogram::RTT, u64::from(round_trip) * 1_000);
             }
             TcpObservation::Opened { duration } => {
-                add(cell::OPENED, 1);
-                time(histogram::CONNECT, duration);
+                add(head, cell::OPENED, 1);
+                time(head, histogram::CONNECT, duration);
             }
-            TcpObservation::Accepted => add(cell::ACCEPTED, 1),
-            TcpObservation::Closed => add(cell::CLOSED, 1),
-            TcpObservation::Failed(error) => add(cell::FAILED + place_of_error(error), 1),
-            TcpObservation::Retransmitted { segments } => add(cell::RETRANSMITS, u64::from(segments)),
-            TcpObservation::Reset(direction) => add(cell::RESETS + place_of(direction), 1),
+            TcpObservation::Accepted => add(head, cell::ACCEPTED, 1),
+            TcpObservation::Closed => add(head, cell::CLOSED, 1),
+            TcpObservation::Failed(error) => add(head, cell::FAILED + place_of_error(error), 1),
+            TcpObservation::Retransmitted { segments } => add(head, cell::RETRANSMITS, u64::from(segments)),
+            TcpObservation::Reset(direction) => add(head, cell::RESETS + place_of(direction), 1),
             TcpObservation::Dropped(_) => {}
         }
     }
@@ -146,9 +148,10 @@ impl Tcp {
     /// Adds the points of a series to those of the metric at this place of the catalogue.
     pub(super) fn points(&self, metric: usize, series: &Series, stamp: &Stamp<'_>, points: &mut Points) {
         let counter = |place: usize| series.cells.get(place).copied().unwrap_or(0);
-        let time = |number: usize| {
-            let from = cell::HISTOGRAMS + number * self.times.cells();
-            series.cells.get(from..from + self.times.cells()).unwrap_or_default()
+        let time = |number: usize, stamp: &Stamp<'_>, points: &mut Points| {
+            let first = cell::BUCKETS + number * self.times.buckets();
+            let buckets = series.cells.get(first..first + self.times.buckets()).unwrap_or_default();
+            points.histogram(stamp, &self.times, counter(cell::SUMS + number), buckets);
         };
         match metric {
             0 => points.number(stamp, counter(cell::OPENED)),
@@ -157,19 +160,26 @@ impl Tcp {
             3 => each(stamp, record::ERROR, &ERRORS, |place, stamp| {
                 points.number(stamp, counter(cell::FAILED + place));
             }),
-            4 => points.histogram(stamp, &self.times, time(histogram::CONNECT)),
+            4 => time(histogram::CONNECT, stamp, points),
             5 => each_direction(stamp, |place, stamp| points.number(stamp, counter(cell::BYTES + place))),
             6 => {
                 each_direction(stamp, |place, stamp| points.number(stamp, counter(cell::OPERATIONS + place)))
             }
             7 => each_direction(stamp, |place, stamp| {
-                points.histogram(stamp, &self.times, time(histogram::IO + place));
+                time(histogram::IO + place, stamp, points);
             }),
-            8 => points.histogram(stamp, &self.times, time(histogram::RTT)),
+            8 => time(histogram::RTT, stamp, points),
             9 => points.number(stamp, counter(cell::RETRANSMITS)),
             10 => each_direction(stamp, |place, stamp| points.number(stamp, counter(cell::RESETS + place))),
             _ => {}
         }
+    }
+}
+
+#[inline]
+fn add(cells: &mut [u64], place: usize, value: u64) {
+    if let Some(count) = cells.get_mut(place) {
+        *count = count.saturating_add(value);
     }
 }
 

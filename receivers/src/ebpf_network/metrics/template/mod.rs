@@ -27,14 +27,22 @@ pub struct Templates {
 /// A place in the tree: some first segments of templates.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// By text, what follows.
-    literals: Vec<(Box<[u8]>, usize)>,
+    literals: Vec<Literal>,
     /// What follows any segment that is not empty.
     placeholder: Option<usize>,
     /// The template that takes the rest of the path.
     rest: Option<u16>,
     /// The template that ends here.
     end: Option<u16>,
+}
+
+/// A segment that is text, and the place that it leads to.
+#[derive(Clone, Debug)]
+struct Literal {
+    /// Its first eight bytes, which tell nearly all literals apart.
+    head: u64,
+    text: Box<[u8]>,
+    place: usize,
 }
 
 /// Why a list is no list of path templates.
@@ -118,10 +126,11 @@ impl Templates {
         let found = if segment.starts_with('{') {
             *from.placeholder.get_or_insert(next)
         } else {
-            match from.literals.iter().find(|(text, _)| **text == *segment.as_bytes()) {
-                Some((_, place)) => *place,
+            match from.literals.iter().find(|literal| *literal.text == *segment.as_bytes()) {
+                Some(literal) => literal.place,
                 None => {
-                    from.literals.push((segment.as_bytes().into(), next));
+                    let text: Box<[u8]> = segment.as_bytes().into();
+                    from.literals.push(Literal { head: head(&text, text.len()), text, place: next });
                     next
                 }
             }
@@ -154,21 +163,17 @@ impl Templates {
     /// The template that matches from this place on; `rest` begins with a segment.
     fn find_below(&self, node: usize, rest: &[u8]) -> Option<u16> {
         let node = self.nodes.get(node)?;
-        for (text, place) in &node.literals {
-            if let Some(after) = rest.strip_prefix(&**text)
-                && after.first().is_none_or(|byte| ENDS.contains(byte))
-                && let Some(found) = self.find_after(*place, after)
-            {
-                return Some(found);
-            }
+        let length = segment_length(rest);
+        let Some((segment, after)) = rest.split_at_checked(length) else { return node.rest };
+        let head = head(rest, length);
+        let literal = node.literals.iter().find(|literal| literal.head == head && *literal.text == *segment);
+        if let Some(found) = literal.and_then(|literal| self.find_after(literal.place, after)) {
+            return Some(found);
         }
-        if let Some(place) = node.placeholder {
-            let length = rest.iter().position(|byte| ENDS.contains(byte)).unwrap_or(rest.len());
-            if let Some(after) = rest.get(length..).filter(|_| length > 0)
-                && let Some(found) = self.find_after(place, after)
-            {
-                return Some(found);
-            }
+        if let Some(place) = node.placeholder.filter(|_| length > 0)
+            && let Some(found) = self.find_after(place, after)
+        {
+            return Some(found);
         }
         node.rest
     }
@@ -181,6 +186,35 @@ impl Templates {
             _ => self.nodes.get(node)?.end,
         }
     }
+}
+
+/// How many bytes there are before the first of [`ENDS`], eight at a time.
+#[inline]
+fn segment_length(rest: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    // Sets the highest bit of the first byte that is zero; of later bytes it may err.
+    let first_zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let (words, tail) = rest.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // A slash and a question mark differ in one bit.
+        let slashes = first_zero((word & !(ONES * 0x10)) ^ (ONES * u64::from(b'/')));
+        let ends = slashes | first_zero(word ^ (ONES * u64::from(b'#')));
+        if ends != 0 {
+            return 8 * place + ends.trailing_zeros() as usize / 8;
+        }
+    }
+    8 * words.len() + tail.iter().position(|byte| ENDS.contains(byte)).unwrap_or(tail.len())
+}
+
+/// The first eight bytes, or as many as `length` allows and zeros.
+#[inline]
+fn head(text: &[u8], length: usize) -> u64 {
+    let word = match text.first_chunk() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    if length >= 8 { word } else { word & ((1 << (8 * length)) - 1) }
 }
 
 /// What follows the first slash of the path of an absolute URI.

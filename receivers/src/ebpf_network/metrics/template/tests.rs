@@ -123,7 +123,7 @@ fn naive<'t>(list: &'t [String], target: &str) -> Option<&'t str> {
 }
 
 fn template() -> impl Strategy<Value = String> {
-    let segment = proptest::sample::select(&["a", "b", "ab", "{x}", "{y}"][..]);
+    let segment = proptest::sample::select(&["a", "b", "ab", "abcdefghi", "abcdefghj", "{x}", "{y}"][..]);
     (proptest::collection::vec(segment, 0..4), proptest::sample::select(&["", "/", "/{r...}"][..])).prop_map(
         |(segments, end)| {
             let text: String = segments.iter().map(|segment| format!("/{segment}")).collect();
@@ -134,9 +134,15 @@ fn template() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn segments_end_at_the_first_end(text in proptest::collection::vec(prop_oneof![Just(b'/'), Just(b'?'), Just(b'#'), any::<u8>(), Just(0x1f)], 0..40)) {
+        let expected = text.iter().position(|byte| ENDS.contains(byte)).unwrap_or(text.len());
+        prop_assert_eq!(segment_length(&text), expected);
+    }
+
+    #[test]
     fn matches_are_those_of_trying_every_template(
         candidates in proptest::collection::vec(template(), 0..12),
-        targets in proptest::collection::vec("(/?(a|b|ab|abc|c|[?#]|)){0,6}", 20),
+        targets in proptest::collection::vec("(/?(a|b|ab|abc|c|abcdefgh|abcdefghi|abcdefghj|[?#]|)){0,6}", 20),
     ) {
         let mut list: Vec<String> = Vec::new();
         for candidate in candidates {
