@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod fuzz;
 pub mod load;
+pub mod overhead;
 pub mod payload;
 pub mod process;
 pub mod relay;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sluice_integration::process::{Process, free_address, tied};
 
 use crate::support::{
-    PATIENCE, Setup, ZipkinServer, eventually, executable, get, lines, program, python, skip,
+    PATIENCE, Setup, ZipkinServer, eventually, executable, get, is_root, lines, program, python,
 };
 
 /// An nginx that is stopped with the test.

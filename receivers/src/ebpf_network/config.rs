@@ -110,11 +110,14 @@ impl ComponentConfig for EbpfNetworkConfig {
 }
 
 impl EbpfNetworkConfig {
-    /// What the kernel side is told. Bodies are captured only as far as some rule can use them.
+    /// What the kernel side is told. Nothing is captured if nobody asks for HTTP; bodies only as far as some rule can use
+    /// them, and only for records.
     #[must_use]
-    pub fn settings(&self, limits: Limits) -> Settings {
-        let content = limits.request.max(limits.response);
-        let capture = self.max_header_size.0.saturating_add(content).min(MAX_CAPTURE as usize);
+    pub fn settings(&self, limits: Limits, has_logs: bool, has_metrics: bool) -> Settings {
+        let content = if has_logs { limits.request.max(limits.response) } else { 0 };
+        let asks = has_logs || (has_metrics && self.metrics.http);
+        let capture = if asks { self.max_header_size.0.saturating_add(content) } else { 0 };
+        let capture = capture.min(MAX_CAPTURE as usize);
         Settings {
             tier: match self.tier {
                 Tier::Auto => TierChoice::Best,
@@ -127,5 +130,42 @@ impl EbpfNetworkConfig {
             time_calls: self.syscall_timing,
             ring_bytes: u32::try_from(self.ring_buffer_size.0).unwrap_or(u32::MAX),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str) -> EbpfNetworkConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_defaults_have_no_problems() {
+        assert_eq!(config("{}"), EbpfNetworkConfig::default());
+        assert_eq!(config("{}").problems(), []);
+    }
+
+    #[test]
+    fn only_what_somebody_asks_for_is_captured() {
+        let limits = Limits { request: 1_000, response: 3_000, syscalls: false };
+        let settings =
+            |config: &EbpfNetworkConfig, logs, metrics| config.settings(limits, logs, metrics).capture;
+        let all = config("{}");
+        assert_eq!(settings(&all, true, true), 4_096 + 3_000);
+        assert_eq!(settings(&all, false, true), 4_096, "metrics need no bodies");
+        let tcp = config(r#"{"metrics": {"http": false}}"#);
+        assert_eq!(settings(&tcp, false, true), 0);
+        assert_eq!(settings(&tcp, true, true), 4_096 + 3_000);
+    }
+
+    #[test]
+    fn what_cannot_work_is_said_where_it_is() {
+        let wrong = config(
+            r#"{"max_header_size": "64KiB", "ring_buffer_size": "1KiB", "max_connections": 0, "sampling": {"top": 0}}"#,
+        );
+        let keys: Vec<_> = wrong.problems().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(keys, ["max_header_size", "ring_buffer_size", "max_connections", "sampling.top"]);
     }
 }

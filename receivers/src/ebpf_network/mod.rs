@@ -99,7 +99,9 @@ impl ReceiverFactory for EbpfNetwork {
 impl Receiver for EbpfNetwork {
     fn start(&mut self, _listeners: Listeners) -> BoxFuture<'_, Result<(), BuildError>> {
         Box::pin(async move {
-            let settings = self.config.settings(self.rules.limits());
+            let is_used = |signal| self.context.outlets.get(signal).is_some();
+            let (has_logs, has_metrics) = (is_used(Signal::Logs), is_used(Signal::Metrics));
+            let settings = self.config.settings(self.rules.limits(), has_logs, has_metrics);
             let programs = tokio::task::spawn_blocking(move || Programs::load(&settings))
                 .await
                 .map_err(|error| BuildError::Other(error.to_string()))?

@@ -1,0 +1,150 @@
+//! What seeing HTTP in the kernel costs: wrk flat out against nginx on the same machine, without Sluice and with it.
+
+mod host;
+mod scenario;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+pub use scenario::{SCENARIOS, Scenario};
+use serde::Serialize;
+
+use self::host::CpuTime;
+use crate::{
+    Outcome,
+    process::{Process, free_address, tied},
+};
+
+/// How long a program may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One measurement.
+#[derive(Clone, Debug, Serialize)]
+pub struct Round {
+    /// Requests a second that wrk got answered.
+    pub rate: f64,
+    /// CPU time of the whole machine for a request, in microseconds, in user mode.
+    pub user: f64,
+    /// The same in the kernel.
+    pub system: f64,
+    /// CPU time of Sluice alone for a request, in microseconds.
+    pub sluice: f64,
+    /// Requests that wrk got answered.
+    pub requests: u64,
+    /// Exchanges that Sluice saw, of one side or both.
+    pub exchanges: u64,
+    /// Events that the kernel side could not tell.
+    pub lost: u64,
+}
+
+/// Runs a round: nginx with one worker, wrk with 32 connections, both on all processors.
+///
+/// # Errors
+/// What could not be started or read.
+pub fn round(scenario: &Scenario, sluice: &Path, seconds: u64) -> Outcome<Round> {
+    let folder = tempfile::tempdir()?;
+    let nginx = free_address()?;
+    let mut server = start_nginx(folder.path(), nginx)?;
+    server.wait_until_listening(nginx, PATIENCE)?;
+    let telemetry = free_address()?;
+    let collector = match scenario.config(telemetry, folder.path()) {
+        Some(config) => Some(start_sluice(sluice, folder.path(), &config, telemetry)?),
+        None => None,
+    };
+    let before = (CpuTime::read()?, usage(collector.as_ref())?);
+    let output = Command::new("wrk")
+        .args(["-t1", "-c32", &format!("-d{seconds}s"), "-H"])
+        .arg("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .arg(format!("http://{nginx}/"))
+        .output()
+        .map_err(|error| format!("cannot run wrk (Debian: wrk): {error}"))?;
+    let after = (CpuTime::read()?, usage(collector.as_ref())?);
+    let told = String::from_utf8_lossy(&output.stdout);
+    let requests = requests(&told).ok_or_else(|| format!("wrk printed no requests: {told}"))?;
+    let counted = match &collector {
+        Some(_) => counters(telemetry)?,
+        None => (0, 0),
+    };
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / precise(requests);
+    Ok(Round {
+        rate: precise(requests) / Duration::from_secs(seconds).as_secs_f64(),
+        user: each(after.0.user.saturating_sub(before.0.user)),
+        system: each(after.0.system.saturating_sub(before.0.system)),
+        sluice: each(after.1.saturating_sub(before.1)),
+        requests,
+        exchanges: counted.0,
+        lost: counted.1,
+    })
+}
+
+fn start_nginx(folder: &Path, address: SocketAddr) -> Outcome<Process> {
+    let path = folder.join("nginx.conf");
+    let place = folder.display();
+    fs::write(
+        &path,
+        format!(
+            "worker_processes 1; daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx.err;
+             events {{}}
+             http {{
+               access_log off; keepalive_requests 100000000;
+               client_body_temp_path {place}/1; proxy_temp_path {place}/2; fastcgi_temp_path {place}/3;
+               uwsgi_temp_path {place}/4; scgi_temp_path {place}/5;
+               server {{ listen {address}; location / {{ return 200 'hello from nginx'; }} }}
+             }}"
+        ),
+    )?;
+    let mut command = tied(Path::new("nginx"));
+    Process::start(command.arg("-c").arg(path), &folder.join("nginx.log"))
+}
+
+fn start_sluice(sluice: &Path, folder: &Path, config: &str, telemetry: SocketAddr) -> Outcome<Process> {
+    let path = folder.join("sluice.yaml");
+    fs::write(&path, config)?;
+    let log: PathBuf = folder.join("sluice.log");
+    let mut process = Process::start(tied(sluice).arg("run").arg("--config").arg(path), &log)?;
+    let attached = || fs::read_to_string(&log).is_ok_and(|log| log.contains("Everything is ready"));
+    process
+        .wait_until(PATIENCE, "attach its programs", attached)
+        .map_err(|error| format!("{error}\n{}", fs::read_to_string(&log).unwrap_or_default()))?;
+    process.wait_until_listening(telemetry, PATIENCE)?;
+    Ok(process)
+}
+
+fn usage(process: Option<&Process>) -> Outcome<Duration> {
+    process.map_or(Ok(Duration::ZERO), |process| Ok(process.usage()?.cpu))
+}
+
+/// `123456 requests in 4.00s, 20.11MB read`.
+fn requests(told: &str) -> Option<u64> {
+    told.lines().find_map(|line| line.split_once(" requests in "))?.0.trim().parse().ok()
+}
+
+/// Exchanges seen and events lost, by Sluice's own metrics. The last are taken from the ring a moment later.
+fn counters(telemetry: SocketAddr) -> Outcome<(u64, u64)> {
+    let sum = |text: &str, name: &str| -> u64 {
+        let values =
+            text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next());
+        values.filter_map(|value| value.parse::<u64>().ok()).sum()
+    };
+    let mut last = None;
+    loop {
+        // Losses are published every second.
+        std::thread::sleep(Duration::from_millis(1_100));
+        let text = host::get(telemetry, "/metrics")?;
+        let now = (sum(&text, "sluice_ebpf_exchanges{"), sum(&text, "sluice_ebpf_lost_events{"));
+        if last == Some(now) {
+            return Ok(now);
+        }
+        last = Some(now);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
+fn precise(count: u64) -> f64 {
+    count as f64
+}
