@@ -15,7 +15,7 @@ use sluice_receivers::ebpf_network::{
     trace_context::{Context, Contexts, Format},
 };
 
-const EXCHANGES: u64 = 400_000;
+const EXCHANGES: u64 = 100_000;
 const BATCH: u64 = 1_000;
 
 const REQUEST: &[u8] = b"POST /api/v1/orders/42?expand=items&page=2 HTTP/1.1\r\nHost: orders.shop.svc:8080\r\n\
