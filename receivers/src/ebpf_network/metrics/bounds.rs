@@ -3,9 +3,12 @@
 /// The upper boundaries of buckets, in order; values above the last have a bucket of their own.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
+    /// With one more that no value is above.
     upper: Box<[u64]>,
     /// By the bit length of a value, how many boundaries are below every such value.
     certain: [u8; 65],
+    /// The most boundaries that values of one bit length lie between.
+    steps: usize,
     /// As `HistogramDataPoint.explicit_bounds` has them, packed.
     encoded: Box<[u8]>,
     per_unit: f64,
@@ -14,19 +17,24 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Boundaries of which `per_unit` make one unit of the metric. The configuration has checked that they rise.
     pub(super) fn new(upper: impl IntoIterator<Item = u64>, per_unit: f64) -> Self {
-        let upper: Box<[u64]> = upper.into_iter().take(super::config::MAX_BUCKETS).collect();
-        let mut certain = [0; 65];
-        for (bits, count) in certain.iter_mut().enumerate().skip(1) {
-            let least = 1u64 << (bits - 1);
-            *count = u8::try_from(upper.partition_point(|bound| *bound < least)).unwrap_or(u8::MAX);
-        }
+        let mut upper: Vec<u64> = upper.into_iter().take(super::config::MAX_BUCKETS).collect();
         let encoded = upper.iter().flat_map(|bound| (*bound as f64 / per_unit).to_le_bytes()).collect();
-        Self { upper, certain, encoded, per_unit }
+        let mut certain = [0; 65];
+        let mut steps = 0;
+        for (bits, count) in certain.iter_mut().enumerate() {
+            let most = if bits == 0 { 0 } else { u64::MAX >> (64 - bits) };
+            let least = most - most / 2;
+            let below = upper.partition_point(|bound| *bound < least);
+            *count = u8::try_from(below).unwrap_or(u8::MAX);
+            steps = steps.max(upper.partition_point(|bound| *bound < most) - below);
+        }
+        upper.push(u64::MAX);
+        Self { upper: upper.into(), certain, steps, encoded, per_unit }
     }
 
     /// How many buckets there are.
     pub(super) fn buckets(&self) -> usize {
-        self.upper.len() + 1
+        self.upper.len()
     }
 
     /// Adds a value to a histogram: to its sum, and to one of its [`Bounds::buckets`].
@@ -45,8 +53,9 @@ impl Bounds {
     fn bucket(&self, value: u64) -> usize {
         let bits = (64 - value.leading_zeros()) as usize;
         let mut place = usize::from(self.certain[bits]);
-        while self.upper.get(place).is_some_and(|bound| *bound < value) {
-            place += 1;
+        // Always as many steps, so that no branch has to be guessed.
+        for _ in 0..self.steps {
+            place += usize::from(self.upper.get(place).is_some_and(|bound| *bound < value));
         }
         place
     }

@@ -110,20 +110,17 @@ impl Http {
             *requests += 1;
         }
         let HttpObservation { duration, time_to_first_byte, request, response, .. } = *observation;
-        let values = [
-            duration,
-            time_to_first_byte,
-            request.map(|sizes| sizes.body),
-            response.map(|sizes| sizes.body),
-            request.map(|sizes| sizes.wire),
-            response.map(|sizes| sizes.wire),
-        ];
-        for (histogram, value) in values.into_iter().enumerate() {
-            let Some(value) = value else { continue };
-            let bounds = if histogram < TIMES { &*times } else { &*sizes };
-            let first = buckets[histogram] - HEAD;
-            bounds.record(head.get_mut(1 + histogram), cells.get_mut(first..first + bounds.buckets()), value);
-        }
+        let mut record = |histogram: usize, bounds: &Bounds, value: Option<u64>| {
+            let (Some(value), Some(first)) = (value, buckets.get(histogram)) else { return };
+            let buckets = cells.get_mut(first - HEAD..first - HEAD + bounds.buckets());
+            bounds.record(head.get_mut(1 + histogram), buckets, value);
+        };
+        record(0, times, duration);
+        record(1, times, time_to_first_byte);
+        record(2, sizes, request.map(|sizes| sizes.body));
+        record(3, sizes, response.map(|sizes| sizes.body));
+        record(4, sizes, request.map(|sizes| sizes.wire));
+        record(5, sizes, response.map(|sizes| sizes.wire));
     }
 
     /// Adds the points of a series to those of the metric at this place of the catalogue.

@@ -27,7 +27,8 @@ pub struct Templates {
 /// A place in the tree: some first segments of templates.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    literals: Vec<Literal>,
+    /// What follows certain segments.
+    literals: Literals,
     /// What follows any segment that is not empty.
     placeholder: Option<usize>,
     /// The template that takes the rest of the path.
@@ -36,11 +37,16 @@ struct Node {
     end: Option<u16>,
 }
 
-/// A segment that is text, and the place that it leads to.
+/// Segments that are text, with the places that they lead to, in a table that is at most half full.
+#[derive(Clone, Debug, Default)]
+struct Literals {
+    slots: Vec<Option<Literal>>,
+    count: usize,
+}
+
 #[derive(Clone, Debug)]
 struct Literal {
-    /// Its first eight bytes, which tell nearly all literals apart.
-    head: u64,
+    mark: u64,
     text: Box<[u8]>,
     place: usize,
 }
@@ -71,6 +77,45 @@ impl InvalidTemplate {
             Self::TooMany(_) => list.to_owned(),
             Self::Template { place, .. } => format!("{list}.{place}"),
         }
+    }
+}
+
+impl Literals {
+    #[inline]
+    fn find(&self, text: &[u8], mark: u64) -> Option<usize> {
+        let mut slot = self.home(mark);
+        while let Some(Some(literal)) = self.slots.get(slot) {
+            if literal.mark == mark && *literal.text == *text {
+                return Some(literal.place);
+            }
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        None
+    }
+
+    fn insert(&mut self, text: &[u8], place: usize) {
+        self.count += 1;
+        if self.count * 2 > self.slots.len() {
+            let size = (self.count * 2).next_power_of_two();
+            let literals = std::mem::replace(&mut self.slots, vec![None; size]);
+            literals.into_iter().flatten().for_each(|literal| self.put(literal));
+        }
+        self.put(Literal { mark: mark(text, text.len()), text: text.into(), place });
+    }
+
+    fn put(&mut self, literal: Literal) {
+        let mut slot = self.home(literal.mark);
+        while self.slots[slot].is_some() {
+            slot = (slot + 1) & (self.slots.len() - 1);
+        }
+        self.slots[slot] = Some(literal);
+    }
+
+    /// Where the search for a literal begins.
+    #[inline]
+    fn home(&self, mark: u64) -> usize {
+        let spread = mark.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        spread as usize & self.slots.len().wrapping_sub(1)
     }
 }
 
@@ -126,11 +171,10 @@ impl Templates {
         let found = if segment.starts_with('{') {
             *from.placeholder.get_or_insert(next)
         } else {
-            match from.literals.iter().find(|literal| *literal.text == *segment.as_bytes()) {
-                Some(literal) => literal.place,
+            match from.literals.find(segment.as_bytes(), mark(segment.as_bytes(), segment.len())) {
+                Some(place) => place,
                 None => {
-                    let text: Box<[u8]> = segment.as_bytes().into();
-                    from.literals.push(Literal { head: head(&text, text.len()), text, place: next });
+                    from.literals.insert(segment.as_bytes(), next);
                     next
                 }
             }
@@ -165,9 +209,9 @@ impl Templates {
         let node = self.nodes.get(node)?;
         let length = segment_length(rest);
         let Some((segment, after)) = rest.split_at_checked(length) else { return node.rest };
-        let head = head(rest, length);
-        let literal = node.literals.iter().find(|literal| literal.head == head && *literal.text == *segment);
-        if let Some(found) = literal.and_then(|literal| self.find_after(literal.place, after)) {
+        if let Some(place) = node.literals.find(segment, mark(rest, length))
+            && let Some(found) = self.find_after(place, after)
+        {
             return Some(found);
         }
         if let Some(place) = node.placeholder.filter(|_| length > 0)
@@ -207,14 +251,18 @@ fn segment_length(rest: &[u8]) -> usize {
     8 * words.len() + tail.iter().position(|byte| ENDS.contains(byte)).unwrap_or(tail.len())
 }
 
-/// The first eight bytes, or as many as `length` allows and zeros.
+/// The first and last eight bytes of a segment in one number; of a shorter one its bytes, and zeros. `text` begins with the
+/// segment, and may be longer.
 #[inline]
-fn head(text: &[u8], length: usize) -> u64 {
+fn mark(text: &[u8], length: usize) -> u64 {
     let word = match text.first_chunk() {
         Some(bytes) => u64::from_le_bytes(*bytes),
         None => text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
     };
-    if length >= 8 { word } else { word & ((1 << (8 * length)) - 1) }
+    match text.get(..length).and_then(<[u8]>::last_chunk) {
+        Some(last) => word ^ u64::from_le_bytes(*last).rotate_left(29),
+        None => word & ((1 << (8 * length.min(7))) - 1),
+    }
 }
 
 /// What follows the first slash of the path of an absolute URI.
