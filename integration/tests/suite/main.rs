@@ -15,6 +15,8 @@ mod hostile_input;
 #[cfg(test)]
 mod kernel_mesh;
 #[cfg(test)]
+mod kernel_peers;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod memory;
