@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sluice_integration::process::{Process, tied};
 
 use crate::support::{
-    PATIENCE, Setup, Sluice, ZipkinServer, envoy, eventually, get, is_root, program, python_server,
+    PATIENCE, Setup, Sluice, ZipkinServer, envoy, eventually, get, is_root, program, python_server, sum,
 };
 
 /// An exchange of every request: the process, its side, the server's port, and the span that it must come onto, as the
@@ -102,7 +102,9 @@ fn mesh(shared: bool) {
 
     // Spans that pass before the first exchange has come are none of the connector's concern.
     request(&setup, front, &format!("{:032x}", u32::from(shared) + 1), 200);
-    eventually("exchanges arrive", || sum(&setup, "sluice_connector_held_bytes", "what=\"exchanges\"") > 0);
+    eventually("exchanges arrive", || {
+        sum(setup.telemetry, "sluice_connector_held_bytes", "what=\"exchanges\"") > 0
+    });
     let traces: Vec<String> =
         (0..REQUESTS).map(|number| format!("{:016x}{:016x}", fastrand::u64(1..), number)).collect();
     std::thread::scope(|scope| {
@@ -117,9 +119,10 @@ fn mesh(shared: bool) {
     });
 
     eventually("every exchange is joined or counted", || {
-        let recorded = sum(&setup, "otelcol_receiver_accepted_log_records", "receiver=\"ebpf_network\"");
-        let joined = sum(&setup, "sluice_connector_joined_exchanges", "");
-        let unjoined = sum(&setup, "sluice_connector_unjoined_exchanges", "");
+        let recorded =
+            sum(setup.telemetry, "otelcol_receiver_accepted_log_records", "receiver=\"ebpf_network\"");
+        let joined = sum(setup.telemetry, "sluice_connector_joined_exchanges", "");
+        let unjoined = sum(setup.telemetry, "sluice_connector_unjoined_exchanges", "");
         recorded >= (REQUESTS + 1) * EXPECTED.len() && joined + unjoined == recorded
     });
     sluice.stop();
@@ -293,14 +296,6 @@ fn text_of(value: &Value) -> &str {
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-/// The sum of a metric's series whose labels hold this.
-fn sum(setup: &Setup, name: &str, label: &str) -> usize {
-    let answer = get(setup.telemetry, "/metrics");
-    let page = String::from_utf8_lossy(&answer.body).into_owned();
-    let series = page.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
-    series.map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
 }
 
 fn request(setup: &Setup, pod: &Pod, trace: &str, status: u16) {

@@ -17,6 +17,8 @@ mod kernel;
 #[cfg(test)]
 mod kernel_mesh;
 #[cfg(test)]
+mod kernel_peers;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod memory;

@@ -31,6 +31,14 @@ pub(crate) fn get(server: SocketAddr, path: &str) -> Answer {
     send(server, "GET", path, &[], Bytes::new())
 }
 
+/// The sum of a metric's series whose labels hold this text, as Sluice serves them.
+pub(crate) fn sum(telemetry: SocketAddr, name: &str, label: &str) -> usize {
+    let answer = get(telemetry, "/metrics");
+    let page = String::from_utf8_lossy(&answer.body).into_owned();
+    let series = page.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(label));
+    series.map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
+}
+
 pub(crate) fn post(
     server: SocketAddr,
     path: &str,

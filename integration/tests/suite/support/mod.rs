@@ -6,8 +6,8 @@ mod peers;
 mod sluice;
 
 pub(crate) use compare::{assert_same_telemetry, lines};
-pub(crate) use http::{Answer, get, grpc, post, raw};
-pub(crate) use peers::{ZipkinServer, envoy, is_root, node, program, python, python_server};
+pub(crate) use http::{Answer, get, grpc, post, raw, sum};
+pub(crate) use peers::{ZipkinServer, envoy, is_root, node, program, python, python_server, script};
 pub(crate) use sluice::{Setup, Sluice, executable};
 
 use std::time::{Duration, Instant};

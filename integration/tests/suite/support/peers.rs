@@ -62,6 +62,11 @@ pub(crate) fn python_server(script: &str) -> Option<(PathBuf, PathBuf)> {
     Some((require("python/bin/python")?, scripts().join("python").join(script)))
 }
 
+/// A script of the peers for another interpreter, such as `java/server.java`.
+pub(crate) fn script(path: &str) -> PathBuf {
+    scripts().join(path)
+}
+
 /// The Envoy of the wheel among the Python peers.
 pub(crate) fn envoy() -> Option<PathBuf> {
     let python = require("python/bin/python")?;
