@@ -1,0 +1,93 @@
+//! What an HTTP exchange costs to parse: `cargo run --profile ci -p sluice-receivers --features ebpf_network --example http_parse`.
+//!
+//! One request of about 200 bytes with 6 headers, one response with a body, each in one segment, over many connections.
+
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a tool for the terminal")]
+
+use std::hint::black_box;
+
+use sluice_receivers::ebpf_network::{
+    exchange::{Exchange, Request},
+    http::{Connection, Loss, Observer, Wants},
+    socket::{Direction, Operation, Role, Segment},
+};
+
+const CONNECTIONS: usize = 64;
+const ROUNDS: u64 = 20_000;
+
+const REQUEST: &[u8] =
+    b"GET /api/v1/orders/42?expand=items HTTP/1.1\r\nHost: orders.example.com\r\nUser-Agent: curl/8.5.0\r\n\
+    Accept: */*\r\nAccept-Encoding: gzip\r\nX-Request-Id: 7f3a1c\r\n\
+    traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
+    Content-Type: application/json\r\nContent-Length: 100\r\nConnection: keep-alive\r\n\
+    ETag: \"65935c80-64\"\r\nAccept-Ranges: bytes\r\n\r\n\
+    {\"id\":42,\"items\":[{\"sku\":\"A-100\",\"count\":2},{\"sku\":\"B-200\",\"count\":1}],\"total\":\"129.90\",\"state\":\"new\"}";
+
+/// As metrics see exchanges, or records.
+struct Counter {
+    wants: Wants,
+    exchanges: u64,
+    traced: u64,
+}
+
+impl Observer for Counter {
+    fn request(&mut self, _request: &Request<'_>) -> Wants {
+        self.wants
+    }
+
+    fn exchange(&mut self, exchange: &Exchange<'_>) {
+        self.exchanges += 1;
+        self.traced += u64::from(exchange.request.contexts.first().is_some());
+        black_box(exchange);
+    }
+
+    fn lost(&mut self, loss: Loss) {
+        println!("lost: {}", loss.reason());
+    }
+}
+
+fn main() {
+    println!("request {} bytes, response {} bytes", REQUEST.len(), RESPONSE.len());
+    let everything = Wants { request_body: 1024, response_body: 1024, calls: true };
+    for (name, wants) in [("heads only", Wants::default()), ("with bodies and calls", everything)] {
+        for _ in 0..5 {
+            println!("{name}: {} ns of CPU an exchange", run(wants));
+        }
+    }
+}
+
+fn run(wants: Wants) -> u64 {
+    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Connection::new(Role::Server)).collect();
+    let mut counter = Counter { wants, exchanges: 0, traced: 0 };
+    let start = cpu_nanoseconds();
+    for round in 0..ROUNDS {
+        for connection in &mut connections {
+            connection.segment(&segment(Direction::Inbound, round, black_box(REQUEST)), &mut counter);
+            connection.segment(&segment(Direction::Outbound, round, black_box(RESPONSE)), &mut counter);
+        }
+    }
+    let spent = cpu_nanoseconds() - start;
+    assert_eq!((counter.exchanges, counter.traced), (ROUNDS * CONNECTIONS as u64, counter.exchanges));
+    spent / counter.exchanges
+}
+
+fn segment(direction: Direction, round: u64, bytes: &[u8]) -> Segment<'_> {
+    Segment {
+        direction,
+        operation: Operation::Read,
+        offset: round * bytes.len() as u64,
+        length: u32::try_from(bytes.len()).expect("a short message"),
+        bytes,
+        start: round,
+        end: round + 1,
+        round_trip: 100,
+        retransmits: 0,
+    }
+}
+
+/// CPU time of this thread, which other processes do not count into as they do into the time of day.
+fn cpu_nanoseconds() -> u64 {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts CPU time");
+    statistics.split(' ').next().and_then(|time| time.parse().ok()).expect("the first number is CPU time")
+}
