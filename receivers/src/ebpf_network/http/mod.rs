@@ -7,9 +7,7 @@
 //! found then is *held*: it is handed out once the next request and the next response follow it without a gap, one at a
 //! time. A peer that pipelines shows there, since a second response comes instead, and the pair is dropped.
 //! A connection that was pipelining when bytes were lost is not paired any more. So under loss there are fewer exchanges,
-//! never wrong ones, as long as the client waits for each answer before it asks again. A client that begins to pipeline
-//! just where bytes are lost, or on a connection that is joined in its middle, may be given the answer to another of its
-//! own requests: nothing in HTTP/1 tells the two apart.
+//! never wrong ones, as long as who pipelines sends at least two requests before it takes the first answer.
 
 mod body;
 mod detect;

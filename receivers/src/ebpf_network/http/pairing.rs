@@ -56,10 +56,7 @@ pub(super) struct Http1 {
     pub(super) upgraded: bool,
     /// The responses are known to have been seen to their end.
     all_seen: bool,
-    #[expect(
-        clippy::vec_box,
-        reason = "they go to and from the queue, which holds them boxed, without being copied"
-    )]
+    #[expect(clippy::vec_box, reason = "they move between here and the queue")]
     spare: Vec<Box<Pending>>,
 }
 
@@ -146,7 +143,13 @@ impl Http1 {
                 (_, true) if until_close => Ending::UntilClose,
                 _ => Ending::ConnectionClosed,
             };
-            let proven = proven || pending.certain;
+            let proven = pending.certain
+                || match (pending.response.begun, pending.response.done) {
+                    (_, true) => proven,
+                    (false, _) => self.all_seen,
+                    // It may be another one, to `HEAD`, and what follows it not its body.
+                    (true, false) => false,
+                };
             self.settle(pending, proven.then_some(ending), observer);
         }
     }

@@ -1,5 +1,4 @@
-//! Under loss there are fewer exchanges, never wrong ones, as long as the client waits for each answer before it asks
-//! again: HTTP/1 numbers nothing, so a loss within requests that were sent ahead can look like none.
+//! Under loss there are fewer exchanges, never wrong ones.
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -53,12 +52,33 @@ proptest! {
     }
 
     #[test]
+    fn bursts_are_never_paired_wrongly(
+        dialogue in dialogue(2..5),
+        cuts in vec(any::<Index>(), 40),
+        fates in vec(fate(), 37),
+    ) {
+        assert_all_true(&dialogue, &damaged(Fixture::new(), &dialogue, &cuts, &fates, 0));
+    }
+
+    #[test]
+    fn a_mixture_is_never_paired_wrongly(
+        dialogue in dialogue(1..4),
+        cuts in vec(any::<Index>(), 40),
+        fates in vec(fate(), 37),
+    ) {
+        assert_all_true(&dialogue, &damaged(Fixture::new(), &dialogue, &cuts, &fates, 0));
+    }
+
+    #[test]
     fn a_connection_seen_from_its_middle_is_never_paired_wrongly(
-        dialogue in dialogue(1..2),
+        dialogue in dialogue(1..4),
         cuts in vec(any::<Index>(), 40),
         skip in 0usize..20,
+        damage in any::<bool>(),
+        fates in vec(fate(), 37),
     ) {
-        assert_all_true(&dialogue, &damaged(Fixture::midway(), &dialogue, &cuts, &[Fate::Seen], skip));
+        let fates = if damage { fates } else { vec![Fate::Seen] };
+        assert_all_true(&dialogue, &damaged(Fixture::midway(), &dialogue, &cuts, &fates, skip));
     }
 }
 
