@@ -155,7 +155,7 @@ fn write_span(writer: &mut Writer<'_>, batch: u64, span: u64, now: u64) {
     writer.bytes(2, &id(batch, span).to_be_bytes());
     writer.bytes(4, &id(batch, span / 10 * 10 + 5).to_be_bytes());
     writer.bytes(5, b"GET /api/v1/orders/{id}");
-    writer.varint(6, if span % 2 == 0 { 3 } else { 1 });
+    writer.varint(6, if span.is_multiple_of(2) { 3 } else { 1 });
     writer.fixed64(7, now - 10_000_000);
     writer.fixed64(8, now);
     attribute(writer, 9, "http.request.method", "GET");

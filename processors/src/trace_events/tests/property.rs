@@ -1,6 +1,9 @@
 //! Whatever the order and the delays: no event goes onto a span of another trace or process, and what can join does.
 
-use opentelemetry_proto::tonic::{logs::v1::ResourceLogs, trace::v1::ResourceSpans};
+use opentelemetry_proto::tonic::{
+    logs::v1::ResourceLogs,
+    trace::v1::{ResourceSpans, Span},
+};
 use proptest::prelude::*;
 use sluice_pipeline::exchange::process;
 
@@ -222,6 +225,7 @@ async fn play(story: &Story, late_matches: LateMatches) -> usize {
                         && (&original.trace_id, &original.span_id, original.kind)
                             == (&span.trace_id, &span.span_id, span.kind)
                         && other.resource == group.resource
+                        && address_of(original) == address_of(span)
                 });
                 let (_, original) = original.expect("a partial span has a span");
                 let actor = original.attributes.iter().find(|pair| pair.key == "truth").map(text_of).unwrap();
@@ -238,6 +242,10 @@ async fn play(story: &Story, late_matches: LateMatches) -> usize {
     );
     assert_eq!(world.budget.queued(), 0);
     joined
+}
+
+fn address_of(span: &Span) -> Option<String> {
+    span.attributes.iter().find(|pair| pair.key == "net.host.ip").map(text_of)
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
