@@ -225,6 +225,7 @@ async fn play(story: &Story, late_matches: LateMatches) -> usize {
                         && (&original.trace_id, &original.span_id, original.kind)
                             == (&span.trace_id, &span.span_id, span.kind)
                         && other.resource == group.resource
+                        && address_of(original) == address_of(span)
                 });
                 let is_its_own = |(_, original): &(ResourceSpans, Span)| {
                     let actor =
@@ -244,6 +245,10 @@ async fn play(story: &Story, late_matches: LateMatches) -> usize {
     );
     assert_eq!(world.budget.queued(), 0);
     joined
+}
+
+fn address_of(span: &Span) -> Option<String> {
+    span.attributes.iter().find(|pair| pair.key == "net.host.ip").map(text_of)
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
