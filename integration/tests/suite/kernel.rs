@@ -115,7 +115,7 @@ fn trace_in_zipkin(server: &ZipkinServer, trace: &str, spans: usize) -> Vec<Valu
     while begin.elapsed() < PATIENCE {
         let answer = get(server.address, &format!("/api/v2/trace/{trace}"));
         if answer.status == 200 {
-            found = serde_json::from_slice::<Vec<Value>>(&answer.body).unwrap();
+            found = merged(serde_json::from_slice(&answer.body).unwrap());
             let whole = |span: &Value| annotations(span).contains(&"Finished HTTP Response Sampling-1");
             if found.len() >= spans && found.iter().all(whole) {
                 return found;
@@ -124,6 +124,26 @@ fn trace_in_zipkin(server: &ZipkinServer, trace: &str, spans: usize) -> Vec<Valu
         std::thread::sleep(Duration::from_millis(20));
     }
     panic!("trace {trace} is not whole in Zipkin: {found:#?}")
+}
+
+/// As Zipkin's page shows them: what has the same id and kind is one span. Its API answers with what was sent.
+fn merged(spans: Vec<Value>) -> Vec<Value> {
+    let mut merged: Vec<Value> = Vec::new();
+    for span in spans {
+        let Some(known) =
+            merged.iter_mut().find(|known| known["id"] == span["id"] && known["kind"] == span["kind"])
+        else {
+            merged.push(span);
+            continue;
+        };
+        let mut all = known["annotations"].as_array().cloned().unwrap_or_default();
+        all.extend(span["annotations"].as_array().cloned().unwrap_or_default());
+        known["annotations"] = Value::Array(all);
+        for (key, value) in span["tags"].as_object().into_iter().flatten() {
+            known["tags"][key] = value.clone();
+        }
+    }
+    merged
 }
 
 /// What the application says of each of its spans, by span id.
