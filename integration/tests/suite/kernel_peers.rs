@@ -19,7 +19,9 @@ use serde_json::Value;
 use sluice_integration::process::{Process, free_address, tied};
 use sluice_integration::transport::{connect_http1, receive};
 
-use crate::support::{PATIENCE, Setup, Sluice, eventually, is_root, program, python_server, script, sum};
+use crate::support::{
+    PATIENCE, Setup, Sluice, eventually, get, is_root, program, python_server, script, sum,
+};
 
 /// A request of a client's plan.
 #[derive(Clone, Debug, Serialize)]
@@ -94,6 +96,10 @@ fn matrix(tier: &str) {
         }
         now >= 2 * count || last.1.elapsed() > Duration::from_secs(3)
     });
+    let page = get(setup.telemetry, "/metrics").body;
+    let losses = String::from_utf8_lossy(&page);
+    let losses: Vec<_> =
+        losses.lines().filter(|line| line.starts_with("sluice_ebpf_") && !line.ends_with(" 0")).collect();
     sluice.stop();
     let (logged, mut recorded) = (servers.logged(&setup), recorded(&setup));
     let mut wrong = Vec::new();
@@ -109,7 +115,7 @@ fn matrix(tier: &str) {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), 2 * count, wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {}, {losses:#?}:\n{}", wrong.len(), 2 * count, wrong.join("\n"));
     assert!(recorded.is_empty(), "nobody made these: {recorded:?}");
 }
 
@@ -298,6 +304,7 @@ impl Servers {
             servers._processes.push(process);
         };
         start("nginx", &nginx, &[], Path::new(""));
+        start("werkzeug", &python, &["werkzeug"], &python_script);
         start("aiohttp", &python, &["aiohttp"], &python_script);
         start("node", &node, &[], &script("node/http_server.cjs"));
         start("java", &java, &["-XX:TieredStopAtLevel=1"], &script("java/Server.java"));
