@@ -44,6 +44,13 @@ struct Said {
     received: Option<usize>,
 }
 
+/// A client that works through a plan, and says what it saw.
+type Client = fn(&Setup, &[Item]) -> Option<Vec<Said>>;
+/// The role and the path of a record.
+type Pair = (String, String);
+/// What a record says, and its `error.type`.
+type Recorded = (Said, Option<String>);
+
 /// Beyond what is captured, the size of chunks is not seen.
 const CHUNKED: usize = 9_000;
 const LARGE: usize = 300_000;
@@ -68,7 +75,7 @@ fn matrix(tier: &str) {
     let Some(servers) = Servers::start(&setup) else { return };
     let sluice = start_sluice(&setup, tier, &servers);
     let mut said = Vec::new();
-    let clients: [(&str, fn(&Setup, &[Item]) -> Option<Vec<Said>>); 5] = [
+    let clients: [(&str, Client); 5] = [
         ("curl", curl),
         ("requests", |setup, plan| python(setup, "requests", plan)),
         ("aiohttp", |setup, plan| python(setup, "aiohttp", plan)),
@@ -395,7 +402,7 @@ exporters:
 }
 
 /// What Sluice recorded, by role and path, and what it found wrong with it.
-fn recorded(setup: &Setup) -> BTreeMap<(String, String), Vec<(Said, Option<String>)>> {
+fn recorded(setup: &Setup) -> BTreeMap<Pair, Vec<Recorded>> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
     let text = fs::read_to_string(setup.path("exchanges.jsonl")).unwrap_or_default();
     // The last line may be half written.

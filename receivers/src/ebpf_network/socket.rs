@@ -103,4 +103,13 @@ impl Segment<'_> {
     pub fn began(&self) -> u64 {
         if self.start == 0 { self.end } else { self.start }
     }
+
+    /// When its first byte moved, as near as can be told: a read may have waited for it since long before.
+    #[must_use]
+    pub fn first_byte(&self) -> u64 {
+        match self.direction {
+            Direction::Inbound => self.end,
+            Direction::Outbound => self.began(),
+        }
+    }
 }

@@ -79,7 +79,7 @@ impl Stream {
     /// A message begins with a byte of this segment.
     pub(super) fn begin_head(&mut self, segment: &Segment<'_>, found: bool) {
         self.state = State::Head;
-        self.start = segment.began();
+        self.start = segment.first_byte();
         self.found = found;
         self.calls.clear();
         self.clear_head();

@@ -23,7 +23,7 @@ fn what_an_exchange_tells() {
             let (request, response) = (exchange.request, exchange.response.unwrap());
             assert_eq!((exchange.role, request.host, response.minor_version), (Role::Server, "shop", 1));
             assert_eq!((request.message.body, response.message.body), (&b"hel"[..], &b""[..]));
-            assert_eq!((request.message.start, request.message.end), (100, 205));
+            assert_eq!((request.message.start, request.message.end), (105, 205));
             assert_eq!((response.message.start, response.message.end), (400, 505));
             assert!(exchange.calls.is_empty() && !exchange.truncated);
         }
