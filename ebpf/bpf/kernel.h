@@ -27,8 +27,6 @@
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
-#define TCP_FIN_WAIT1 4
-#define TCP_FIN_WAIT2 5
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
 

@@ -15,27 +15,23 @@ struct transfer {
 	__u32 retransmits;
 };
 
-/* Whether the other side has sent all that it will. */
-static __always_inline bool has_ended(struct sock *sk)
-{
-	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+/* Flags of calls that take nothing from the stream, or not in its order. */
+#define ASIDE (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)
 
-	return state != TCP_ESTABLISHED && state != TCP_FIN_WAIT1 && state != TCP_FIN_WAIT2;
+/* TCP's number for the byte after the last one received: a call that reads to the end counts the peer's FIN as a byte. */
+static __always_inline __u32 received_until(__u32 copied, __u32 next, unsigned long socket_flags)
+{
+	return copied == next && socket_flags & (1 << SOCK_DONE) ? copied - 1 : copied;
 }
 
 /* The place of the first byte, which TCP's numbers give also where a call was not seen. */
-static __always_inline __u64 advance(struct stream *stream, const struct transfer *transfer, struct sock *sk)
+static __always_inline __u64 advance(struct stream *stream, const struct transfer *transfer)
 {
-	__u32 moved = transfer->sequence - stream->sequence;
-
-	/* A read that meets the end of the stream takes it along, and TCP numbers it like a byte. */
-	if (transfer->direction == INBOUND && moved == transfer->length + 1 && has_ended(sk))
-		moved = transfer->length;
 	if (!stream->started) {
 		stream->started = 1;
 		stream->next = transfer->length;
 	} else {
-		stream->next += moved;
+		stream->next += (__u32)(transfer->sequence - stream->sequence);
 	}
 	stream->sequence = transfer->sequence;
 	return stream->next - transfer->length;
@@ -116,7 +112,7 @@ static __always_inline void on_transfer(struct sock *sk, struct connection *conn
 	__u64 offset;
 	__u32 want;
 
-	offset = advance(stream, transfer, sk);
+	offset = advance(stream, transfer);
 	set_owner(connection, tgid);
 	announce(connection, sk);
 	want = inspect(connection, stream, transfer, offset);
