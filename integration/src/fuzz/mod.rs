@@ -4,6 +4,7 @@
 //! outcome not seen before joins the corpus.
 
 mod engine;
+mod http;
 mod mutate;
 mod protobuf;
 mod redaction;

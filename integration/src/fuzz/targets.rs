@@ -14,9 +14,10 @@ use sluice_pipeline::config::{self, Environment, Problems, Source};
 use sluice_pipeline::grpc::frame;
 use sluice_pipeline::http::body::{self, Limits as BodyLimits, Pace};
 use sluice_pipeline::otlp::{check, count, json, view};
+use sluice_receivers::ebpf_network::http::MAX_MEMORY;
 use sluice_receivers::zipkin::{Format, translate};
 
-use super::{Limits, Target, redaction, seeds};
+use super::{Limits, Target, http, redaction, seeds};
 
 /// All targets.
 pub static TARGETS: &[Target] = &[
@@ -119,6 +120,22 @@ pub static TARGETS: &[Target] = &[
         protobuf: false,
         run: redaction::run,
         limits: Limits { memory_per_byte: 32, memory: 4 << 20 },
+    },
+    Target {
+        name: "http1",
+        seeds: http::dialogues,
+        dictionary: http::TOKENS,
+        protobuf: false,
+        run: http::http1,
+        limits: Limits { memory_per_byte: 64, memory: MAX_MEMORY },
+    },
+    Target {
+        name: "trace_context",
+        seeds: http::headers,
+        dictionary: http::HEADERS,
+        protobuf: false,
+        run: http::trace_context,
+        limits: Limits { memory_per_byte: 4, memory: 64 << 10 },
     },
 ];
 
