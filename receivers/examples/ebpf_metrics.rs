@@ -13,8 +13,8 @@ use sluice_receivers::ebpf_network::{
     socket::{Direction, Ends, Role},
 };
 
-const OBSERVATIONS: u32 = 4_000_000;
-const ROUNDS: usize = 5;
+const OBSERVATIONS: u32 = 2_000_000;
+const ROUNDS: usize = 15;
 const SERIES: u32 = 10_000;
 const TARGETS: [&str; 4] =
     ["/users/17842/orders/99321?expand=items", "/health", "/api/v1/items/42", "/static/js/app.3fc1.js"];
