@@ -18,11 +18,11 @@ use crate::ebpf_network::{
 pub const MAX_QUEUE: usize = 64;
 
 /// The most bytes of heads of the requests that wait.
-pub const MAX_HEADS: usize = 256 << 10;
+pub const MAX_HEADS: usize = 128 << 10;
 
 /// The most bytes of bodies that are kept of the requests that wait and of their responses. One body gets at most a
 /// quarter of what is left of it.
-pub const MAX_BODIES: usize = 512 << 10;
+pub const MAX_BODIES: usize = 256 << 10;
 
 /// The most bytes that a connection takes: heads and bodies, in buffers that grow by doubling, and everything around it.
 pub const MAX_MEMORY: usize = 2 << 20;

@@ -75,8 +75,18 @@ fn large_heads_and_bodies_are_kept_within_the_bound() {
     }
     assert!(seen.record.losses.contains(&Loss::QueueFull));
     seen.response(ok(&"x".repeat(1 << 20)));
-    assert_eq!((seen.only().request_body.len(), seen.only().request_sizes[1]), (100_000, 100_000));
+    assert_eq!((seen.only().request_body.len(), seen.only().request_sizes[1]), (MAX_BODIES / 4, 100_000));
     seen.close();
+}
+
+#[test]
+fn text_that_grows_when_it_is_repaired() {
+    let mut seen = Fixture::new();
+    let large = [&b"GET /"[..], &[0xff; 14 << 10], b" HTTP/1.1\r\nHost: \xff\r\n\r\n"].concat();
+    (0..100).for_each(|_| {
+        seen.request(&large);
+    });
+    assert!(seen.record.losses.contains(&Loss::QueueFull));
 }
 
 #[test]
