@@ -7,6 +7,7 @@
 //! not captured, everything up to the end of the capture counts as the secret.
 
 mod config;
+mod expression;
 mod head;
 mod json;
 mod markup;

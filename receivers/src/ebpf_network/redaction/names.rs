@@ -1,6 +1,6 @@
 //! Names that mark secrets.
 
-use regex::bytes::{Regex, RegexBuilder};
+use super::expression::Expression;
 
 /// Headers, as lower-case letters and digits. Contained are `proxy-authorization`, `set-cookie`, `www-authenticate`,
 /// `x-api-key`, `x-auth-token`, `x-amz-security-token`, `x-csrf-token` and `*-jwt-assertion`. Kubernetes passes bearer
@@ -19,13 +19,10 @@ pub(super) const QUERY: &str = "^(?:key|code|session)$";
 /// Names are compared by this many of their first and last bytes.
 const LONGEST: usize = 256;
 
-/// The most memory that the names may take, in bytes.
-const EXPRESSION_SIZE: usize = 1 << 20;
-
 /// A set of names.
 #[derive(Debug)]
 pub(super) struct Names {
-    expression: Regex,
+    expression: Expression,
 }
 
 impl Names {
@@ -39,11 +36,7 @@ impl Names {
             let parts: Vec<_> = name.split('*').map(|part| plain(part).collect::<String>()).collect();
             expression += &format!("|^{}$", parts.join(".*"));
         }
-        RegexBuilder::new(&expression)
-            .unicode(false)
-            .size_limit(EXPRESSION_SIZE)
-            .build()
-            .map(|expression| Self { expression })
+        Ok(Self { expression: Expression::new(&expression)? })
     }
 
     /// Whether this name, written in any case and with any punctuation, is one of them.
