@@ -71,6 +71,16 @@ static __always_inline bool is_32_bit(void)
 #endif
 }
 
+/* The number of the call that ends. */
+static __always_inline long number_of(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->orig_ax;
+#else
+	return regs->syscallno;
+#endif
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(call_begins, struct pt_regs *regs, long number)
 {
@@ -102,13 +112,13 @@ int BPF_PROG(call_begins, struct pt_regs *regs, long number)
 static __always_inline struct sock *socket_at(__u64 descriptor)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct fdtable *table = task->files->fdt;
 	struct file **files, *file = NULL;
 	struct socket *socket;
 
-	if (!table || descriptor >= BPF_CORE_READ(table, max_fds))
+	if (!table || descriptor >= table->max_fds)
 		return NULL;
-	files = BPF_CORE_READ(table, fd);
+	files = table->fd;
 	if (bpf_probe_read_kernel(&file, sizeof(file), files + (descriptor & 0x3fffffff)) || !file)
 		return NULL;
 	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
@@ -153,14 +163,16 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 	struct tcp_sock *tcp;
 	struct sock *sk;
 	__u64 thread, flags;
-	int direction;
+	int direction = direction_of(number_of(regs));
 
-	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, 0);
-	if (!call || !call->number)
+	/* Most calls end here, without anything looked up. */
+	if (direction < 0 || result <= 0 || is_32_bit())
 		return 0;
-	direction = direction_of(call->number - 1);
+	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, 0);
+	if (!call || call->number != number_of(regs) + 1)
+		return 0;
 	flags = receive_flags(call);
-	if (result <= 0 || direction < 0 || (flags & ASIDE))
+	if (flags & ASIDE)
 		goto end;
 	sk = socket_at(call->descriptor);
 	if (!sk || !is_tcp(sk))
@@ -169,7 +181,7 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 	if (!connection || connection->ignored)
 		goto end;
 	tcp = (struct tcp_sock *)sk;
-	transfer.direction = direction & 1;
+	transfer.direction = direction;
 	transfer.length = result;
 	if (direction == INBOUND)
 		transfer.sequence = received_until(BPF_CORE_READ(tcp, copied_seq), BPF_CORE_READ(tcp, rcv_nxt),
@@ -189,7 +201,7 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 			goto end;
 	}
 	thread = bpf_get_current_pid_tgid();
-	on_transfer(sk, connection, &transfer, thread >> 32, (__u32)thread);
+	on_transfer(sk, connection, &transfer, thread);
 end:
 	call->number = 0;
 	return 0;
