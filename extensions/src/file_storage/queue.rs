@@ -195,6 +195,17 @@ impl Shared {
         self.available.notify_one();
     }
 
+    /// Takes back what waits for the exporter, from the front, as long as `excess` says so of a number.
+    pub(super) fn take_back(&self, mut excess: impl FnMut(u64) -> bool) -> Vec<u64> {
+        let mut ready = self.ready();
+        let mut taken = Vec::new();
+        while let Some(front) = ready.batches.pop_front_if(|front| excess(front.number)) {
+            ready.bytes = ready.bytes.saturating_sub(size_in_memory(&front.batch));
+            taken.push(front.number);
+        }
+        taken
+    }
+
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }

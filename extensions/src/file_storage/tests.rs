@@ -217,6 +217,27 @@ async fn what_is_too_old_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_is_too_much_is_given_up_but_not_what_is_on_its_way() {
+    let place = tempfile::tempdir().unwrap();
+    let retention = RetentionConfig { max_size_mib: 1, ..RetentionConfig::default() };
+    let storing = Storing::start(FileStorageConfig { retention, ..in_directory(place.path()) }).await;
+    let queue = storing.queue("otlp").await;
+    queue.append(batch(0, 100_000)).await.unwrap();
+    let taken = take(&*queue, 1).await;
+    for number in 1..20 {
+        queue.append(batch(number, 100_000)).await.unwrap();
+    }
+    let left = queue.usage().requests;
+    assert!((8..=11).contains(&left), "a mebibyte has room for ten: {left}");
+    let oldest = u32::try_from(20 - (left - 1)).unwrap();
+    assert_eq!(id(&take(&*queue, 1).await[0].1), oldest, "the newest are left");
+    queue.settle(taken[0].0, &Reply::Delivered).await.unwrap();
+    assert_eq!(queue.usage().requests, left - 1);
+    drop(queue);
+    storing.stop().await;
+}
+
+#[tokio::test]
 async fn a_closed_storage_refuses_and_does_not_hang() {
     let place = tempfile::tempdir().unwrap();
     let storing = Storing::start(in_directory(place.path())).await;

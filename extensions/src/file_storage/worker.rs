@@ -14,7 +14,10 @@ use tracing::error;
 
 use super::{
     disk::Disk,
-    log::{AppendError, Log, Record, format::Outcome},
+    log::{
+        AppendError, Log, Record,
+        format::{Outcome, RecordHeader},
+    },
     queue::{Append, ReadyBatch, Shared, Size, size_in_memory, unix_milliseconds},
     record,
     telemetry::Telemetry,
@@ -212,17 +215,30 @@ impl<D: Disk> Worker<D> {
         self.shared.ready_bytes() < limit / 2
     }
 
-    /// Gives up what may not be kept, so that so many bytes more find room.
+    /// Gives up what may not be kept, so that so many bytes more find room: the oldest first, and nothing that the
+    /// exporter has taken.
     fn drop_excess(&mut self, coming: u64) {
         let Retention { max_age, max_size } = self.retention;
+        let log = &mut self.log;
         if max_age > 0 {
             let now = unix_milliseconds();
-            let excess =
-                |header: &super::log::format::RecordHeader| header.appended_at.saturating_add(max_age) < now;
-            self.log.drop_oldest(Outcome::Expired, |_, header| excess(header));
+            let excess = |header: &RecordHeader| header.appended_at.saturating_add(max_age) < now;
+            let waiting =
+                self.shared.take_back(|number| log.header_of(number).is_none_or(|header| excess(&header)));
+            self.changed |= !waiting.is_empty();
+            log.drop_read(Outcome::Expired, waiting);
+            log.drop_oldest(Outcome::Expired, |_, header| excess(header));
         }
         if max_size > 0 {
-            self.log.drop_oldest(Outcome::Evicted, |held, _| held.stored.saturating_add(coming) > max_size);
+            let mut surplus = log.held().stored.saturating_add(coming).saturating_sub(max_size);
+            let waiting = self.shared.take_back(|number| {
+                let excess = surplus > 0;
+                surplus = surplus.saturating_sub(log.header_of(number).map_or(0, |header| header.span()));
+                excess
+            });
+            self.changed |= !waiting.is_empty();
+            log.drop_read(Outcome::Evicted, waiting);
+            log.drop_oldest(Outcome::Evicted, |held, _| held.stored.saturating_add(coming) > max_size);
         }
     }
 

@@ -124,21 +124,45 @@ impl<D: Disk> Log<D> {
         outcome: Outcome,
         excess: impl Fn(&Held, &RecordHeader) -> bool,
     ) {
-        let reason = match outcome {
-            Outcome::Expired => LossReason::Expired,
-            _ => LossReason::Evicted,
-        };
-        let mut loss = Loss { reason, records: 0, items: 0 };
+        let mut dropped = Held::default();
         while let Some(place) = self.peek()
             && excess(&self.held, &place.header)
         {
             self.cursor.offset += place.header.span();
             self.settle_place(place, outcome);
-            loss.records += 1;
-            loss.items += u64::from(place.header.items);
+            dropped.add(&place.header);
         }
-        if loss.records > 0 {
-            self.losses.push(loss);
+        self.count_dropped(outcome, dropped);
+    }
+
+    /// Gives up records that were read and that nobody has taken yet.
+    pub(in crate::file_storage) fn drop_read(
+        &mut self,
+        outcome: Outcome,
+        numbers: impl IntoIterator<Item = u64>,
+    ) {
+        let mut dropped = Held::default();
+        for number in numbers {
+            if let Some(header) = self.header_of(number) {
+                dropped.add(&header);
+                self.settle(number, outcome);
+            }
+        }
+        self.count_dropped(outcome, dropped);
+    }
+
+    /// The header of a record that was read and is not settled.
+    pub(in crate::file_storage) fn header_of(&self, number: u64) -> Option<RecordHeader> {
+        self.outstanding.get(&number).map(|place| place.header)
+    }
+
+    fn count_dropped(&mut self, outcome: Outcome, dropped: Held) {
+        let reason = match outcome {
+            Outcome::Expired => LossReason::Expired,
+            _ => LossReason::Evicted,
+        };
+        if dropped.records > 0 {
+            self.losses.push(Loss { reason, records: dropped.records, items: dropped.items });
         }
     }
 }
