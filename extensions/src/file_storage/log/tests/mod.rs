@@ -66,6 +66,32 @@ fn records_come_back_in_order_over_segments() {
 }
 
 #[test]
+fn what_is_scanned_is_read_while_the_rest_is_not() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = open(&disk);
+    let all: Vec<Vec<u8>> = (0..20).map(|id| payload(id, 200)).collect();
+    for one in &all {
+        append(&mut log, std::slice::from_ref(one)).unwrap();
+    }
+    drop(log);
+    disk.end_process();
+    let mut log = Log::open(disk.clone(), SETTINGS).unwrap();
+    assert!(log.is_surveying());
+    log.survey(300);
+    let early = read_all(&mut log);
+    assert!((1..5).contains(&early.len()), "{}", early.len());
+    append(&mut log, &[payload(20, 10)]).unwrap();
+    log.settle(early[0].number, Outcome::Delivered);
+    while log.is_surveying() {
+        log.survey(300);
+    }
+    assert_eq!(log.held().records, 20);
+    let late = read_all(&mut log);
+    assert_eq!(payloads(&early).into_iter().chain(payloads(&late)).collect::<Vec<_>>()[..20], all);
+    assert_eq!(late.last().unwrap().payload, payload(20, 10));
+}
+
+#[test]
 fn one_sync_serves_all_that_are_appended_together() {
     let disk = SimulatedDisk::new(1);
     let mut log = open(&disk);

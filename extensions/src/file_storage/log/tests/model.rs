@@ -246,7 +246,7 @@ fn run(disk: SimulatedDisk, steps: &[Step]) -> Result<usize, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(2_000), ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_answered_is_delivered_and_nothing_else(seed: u64, steps in steps()) {
