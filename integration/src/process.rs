@@ -196,7 +196,7 @@ pub fn free_address() -> io::Result<SocketAddr> {
 }
 
 /// Fields 14 and 15 (utime, stime), counted after the parenthesised name, which may hold anything.
-fn cpu(stat: &str) -> Option<Duration> {
+pub(crate) fn cpu(stat: &str) -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: u32 = fields.next()?.parse().ok()?;
     let system: u32 = fields.next()?.parse().ok()?;

@@ -3,6 +3,8 @@
 //! What is measured is the CPU time of that process alone for each item that reached the sink. It does not depend
 //! on how fast the load generator is, so that two cores are enough for all three.
 
+mod append;
+pub mod recovery;
 mod report;
 mod round;
 mod scenario;
@@ -52,7 +54,10 @@ pub async fn run(settings: &Settings, progress: impl Fn(&str)) -> Outcome<Report
         let mut rounds: Vec<Vec<Round>> = vec![Vec::new(); systems.len()];
         for number in 1..=settings.rounds {
             for (system, results) in systems.iter().zip(&mut rounds) {
-                let round = round::measure(scenario, *system, settings).await?;
+                let round = match system {
+                    System::Loop => append::measure(scenario, settings.duration, &settings.directory).await?,
+                    _ => round::measure(scenario, *system, settings).await?,
+                };
                 progress(&format!("{} {} {number}: {}", scenario.name, system.name(), round.summary()));
                 results.push(round);
             }

@@ -1,11 +1,14 @@
 //! What is measured: the load, Sluice's configuration for it, and who takes part.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::System;
 use crate::load::{Plan, Protocol};
-use crate::payload::{Compression, Kind};
+use crate::payload::{Compression, Kind, generate};
 use crate::sink::Sink;
 
 /// A load and a configuration.
@@ -27,6 +30,8 @@ pub struct Scenario {
     /// Whether refused items are what is expected of a system under too much load.
     pub(super) refusals: bool,
     connections: usize,
+    /// Calls that wait for their answer on each connection.
+    in_flight: usize,
     processors: &'static [&'static str],
     exporter: Exporter,
 }
@@ -38,9 +43,16 @@ enum Exporter {
     Direct,
     /// The Collector's default: a queue in memory.
     Queue,
+    /// The same, with callers that wait for room instead of being refused.
+    Waiting,
+    /// The queue on disk, with callers that wait for room; whether it is synced before they are answered.
+    Durable {
+        /// `fsync`.
+        sync: bool,
+    },
 }
 
-use System::{Relay, Rotel, Sluice};
+use System::{Loop, Relay, Rotel, Sluice};
 
 const BASE: Scenario = Scenario {
     name: "",
@@ -54,9 +66,14 @@ const BASE: Scenario = Scenario {
     sink_delay: Duration::ZERO,
     refusals: false,
     connections: 4,
+    in_flight: 4,
     processors: &[],
     exporter: Exporter::Direct,
 };
+
+const ONE: Scenario = Scenario { connections: 1, in_flight: 1, ..BASE };
+const EIGHT: Scenario = Scenario { connections: 4, in_flight: 2, ..BASE };
+const SIXTY_FOUR: Scenario = Scenario { connections: 8, in_flight: 8, ..BASE };
 
 /// With ten consumers, the default, and this delay the sink takes 50,000 spans a second in batches of 1,000.
 const SLOW_SINK: Duration = Duration::from_millis(200);
@@ -176,6 +193,63 @@ pub static SCENARIOS: &[Scenario] = &[
         rate: Some(250_000),
         ..OVERLOAD
     },
+    Scenario {
+        name: "queue-memory-1",
+        about: "1 caller, the queue in memory, callers wait for room",
+        exporter: Exporter::Waiting,
+        ..ONE
+    },
+    Scenario {
+        name: "queue-durable-1",
+        about: "1 caller, the queue on disk, synced before the answer; beside it a bare loop of append and fdatasync",
+        systems: &[Sluice, Loop],
+        exporter: Exporter::Durable { sync: true },
+        ..ONE
+    },
+    Scenario {
+        name: "queue-relaxed-1",
+        about: "1 caller, the queue on disk with fsync: false",
+        exporter: Exporter::Durable { sync: false },
+        ..ONE
+    },
+    Scenario {
+        name: "queue-memory-8",
+        about: "8 callers, the queue in memory, callers wait for room",
+        exporter: Exporter::Waiting,
+        ..EIGHT
+    },
+    Scenario {
+        name: "queue-durable-8",
+        about: "8 callers, the queue on disk, synced before the answer; beside it a bare loop of append and fdatasync",
+        systems: &[Sluice, Loop],
+        exporter: Exporter::Durable { sync: true },
+        ..EIGHT
+    },
+    Scenario {
+        name: "queue-relaxed-8",
+        about: "8 callers, the queue on disk with fsync: false",
+        exporter: Exporter::Durable { sync: false },
+        ..EIGHT
+    },
+    Scenario {
+        name: "queue-memory-64",
+        about: "64 callers, the queue in memory, callers wait for room",
+        exporter: Exporter::Waiting,
+        ..SIXTY_FOUR
+    },
+    Scenario {
+        name: "queue-durable-64",
+        about: "64 callers, the queue on disk, synced before the answer; beside it a bare loop of append and fdatasync",
+        systems: &[Sluice, Loop],
+        exporter: Exporter::Durable { sync: true },
+        ..SIXTY_FOUR
+    },
+    Scenario {
+        name: "queue-relaxed-64",
+        about: "64 callers, the queue on disk with fsync: false",
+        exporter: Exporter::Durable { sync: false },
+        ..SIXTY_FOUR
+    },
 ];
 
 impl Scenario {
@@ -183,6 +257,22 @@ impl Scenario {
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// How many callers wait at a time.
+    pub(super) const fn callers(&self) -> usize {
+        self.connections * self.in_flight
+    }
+
+    /// One request's body for each caller.
+    pub(super) fn bodies(&self) -> Vec<Bytes> {
+        let payloads = generate(self.kind, self.batch, self.compression, self.callers());
+        payloads.into_iter().map(|payload| payload.body).collect()
+    }
+
+    /// Items in each request.
+    pub(super) const fn batch(&self) -> usize {
+        self.batch
     }
 
     pub(super) fn plan(&self, target: SocketAddr, duration: Duration) -> Plan {
@@ -193,14 +283,20 @@ impl Scenario {
             batch: self.batch,
             compression: self.compression,
             connections: self.connections,
-            in_flight: 4,
+            in_flight: self.in_flight,
             rate: self.rate,
             duration,
         }
     }
 
     /// Sluice's configuration: the Collector's keys only, so that a Collector can be measured with the same file.
-    pub(super) fn config(&self, listen: SocketAddr, telemetry: SocketAddr, sink: &Sink) -> String {
+    pub(super) fn config(
+        &self,
+        listen: SocketAddr,
+        telemetry: SocketAddr,
+        sink: &Sink,
+        directory: &Path,
+    ) -> String {
         let receiver = match (self.kind, self.protocol) {
             (Kind::Zipkin, _) => format!("zipkin:\n    endpoint: {listen}"),
             (_, Protocol::Grpc) => format!(
@@ -214,16 +310,30 @@ impl Scenario {
                 "\n    retry_on_failure:\n      enabled: false\n    sending_queue:\n      enabled: false"
             }
             Exporter::Queue => "",
+            Exporter::Waiting => "\n    sending_queue:\n      block_on_overflow: true",
+            Exporter::Durable { .. } => {
+                "\n    sending_queue:\n      block_on_overflow: true\n      storage: file_storage"
+            }
+        };
+        let (extensions, listed) = match self.exporter {
+            Exporter::Durable { sync } => (
+                format!(
+                    "extensions:\n  file_storage:\n    directory: {}\n    create_directory: true\n    fsync: {sync}\n",
+                    directory.join(self.name).display()
+                ),
+                "  extensions: [file_storage]\n",
+            ),
+            _ => (String::new(), ""),
         };
         format!(
-            "receivers:\n  {receiver}\n\
+            "{extensions}receivers:\n  {receiver}\n\
              processors:\n  \
                attributes:\n    actions:\n      - {{key: deployment.environment.name, value: production, action: upsert}}\n  \
                batch:\n  \
                memory_limiter:\n    check_interval: 100ms\n    limit_mib: 64\n\
              exporters:\n  otlp:\n    endpoint: {sink}\n    tls:\n      insecure: true\n    \
                compression: {compression}{queue}\n\
-             service:\n  telemetry:\n    logs:\n      level: error\n    metrics:\n      readers:\n        \
+             service:\n{listed}  telemetry:\n    logs:\n      level: error\n    metrics:\n      readers:\n        \
                - pull: {{exporter: {{prometheus: {{host: {host}, port: {port}}}}}}}\n  \
                pipelines:\n    {signal}:\n      receivers: [{receiver_name}]\n      processors: [{processors}]\n      \
                exporters: [otlp]\n",

@@ -20,6 +20,8 @@ pub enum System {
     Sluice,
     /// Rotel's agent, given by path.
     Rotel,
+    /// A loop in this process that appends what the callers would send and syncs: the floor of a durable queue.
+    Loop,
 }
 
 /// Where the programs are.
@@ -52,6 +54,7 @@ impl System {
             Self::Relay => "raw relay",
             Self::Sluice => "sluice",
             Self::Rotel => "rotel",
+            Self::Loop => "bare loop",
         }
     }
 
@@ -74,7 +77,7 @@ impl System {
             Self::Sluice => {
                 let program = binaries.sluice.as_deref().ok_or("no path to sluice")?;
                 let config = directory.join(format!("{}.yaml", scenario.name));
-                fs::write(&config, scenario.config(target, free_address()?, sink))?;
+                fs::write(&config, scenario.config(target, free_address()?, sink, directory))?;
                 let mut command = tied(program);
                 command.arg("run").arg("--config").arg(config);
                 command
@@ -83,6 +86,7 @@ impl System {
                 let program = binaries.rotel.as_deref().ok_or("no path to rotel-agent")?;
                 rotel(program, target, sink, directory)?
             }
+            Self::Loop => return Err("the loop is no process of its own".into()),
         };
         let mut process = Process::start(&mut command, &log)?;
         process.wait_until_listening(target, START_LIMIT).map_err(|error| {
@@ -97,7 +101,7 @@ impl Binaries {
     #[must_use]
     pub fn has(&self, system: System) -> bool {
         match system {
-            System::Relay => true,
+            System::Relay | System::Loop => true,
             System::Sluice => self.sluice.is_some(),
             System::Rotel => self.rotel.is_some(),
         }

@@ -31,6 +31,9 @@ struct Arguments {
     /// Where every round goes.
     #[arg(long, default_value = "benchmark.json")]
     json: PathBuf,
+    /// Measure instead how long it takes to take up a queue of a gigabyte on disk after a kill -9.
+    #[arg(long)]
+    recovery: bool,
     /// List the scenarios and end.
     #[arg(long)]
     list: bool,
@@ -47,6 +50,12 @@ async fn main() -> Outcome<()> {
     let beside = own.parent().unwrap_or_else(|| Path::new("."));
     let sluice = arguments.sluice.unwrap_or_else(|| beside.join("sluice"));
     let directory = tempfile::Builder::new().prefix("sluice-bench-").tempdir()?;
+    if arguments.recovery {
+        for spans in [1000, 3] {
+            println!("{}", bench::recovery::measure(&sluice, directory.path(), spans).await?.summary());
+        }
+        return Ok(());
+    }
     let settings = Settings {
         scenarios: chosen(&arguments.scenarios)?,
         rounds: arguments.rounds,

@@ -7,6 +7,7 @@ mod engine;
 mod http;
 mod mutate;
 mod protobuf;
+mod queue;
 mod redaction;
 mod seeds;
 mod targets;

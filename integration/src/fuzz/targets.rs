@@ -17,7 +17,7 @@ use sluice_pipeline::otlp::{check, count, json, view};
 use sluice_receivers::ebpf_network::http::MAX_MEMORY;
 use sluice_receivers::zipkin::{Format, translate};
 
-use super::{Limits, Target, http, redaction, seeds};
+use super::{Limits, Target, http, queue, redaction, seeds};
 
 /// All targets.
 pub static TARGETS: &[Target] = &[
@@ -136,6 +136,23 @@ pub static TARGETS: &[Target] = &[
         protobuf: false,
         run: http::trace_context,
         limits: Limits { memory_per_byte: 4, memory: 64 << 10 },
+    },
+    Target {
+        name: "queue-segment",
+        seeds: queue::segments,
+        dictionary: queue::TOKENS,
+        protobuf: false,
+        run: queue::recover,
+        // Stray headers may claim up to the whole input once more; the search for the next record reads in strides.
+        limits: Limits { memory_per_byte: 8, memory: 1 << 20 },
+    },
+    Target {
+        name: "queue-payload",
+        seeds: queue::payloads,
+        dictionary: queue::TOKENS,
+        protobuf: false,
+        run: queue::decode,
+        limits: Limits { memory_per_byte: 64, memory: 4 << 20 },
     },
 ];
 

@@ -11,6 +11,8 @@ mod broken_configs;
 #[cfg(test)]
 mod collector_files;
 #[cfg(test)]
+mod durable;
+#[cfg(test)]
 mod hostile_input;
 #[cfg(test)]
 mod kernel;

@@ -1,6 +1,6 @@
 //! What components may ask of extensions, without knowing them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -71,6 +71,22 @@ pub trait DurableQueue: Send + Sync {
 
     /// Records that a batch was delivered or given up, so that it is not read again.
     fn settle(&self, number: u64, reply: &Reply) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// What it holds that is not settled.
+    fn usage(&self) -> QueueUsage;
+}
+
+/// What a durable queue holds that is not settled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueUsage {
+    /// Batches.
+    pub requests: usize,
+    /// Spans, data points, log records, profile samples.
+    pub items: usize,
+    /// Encoded, uncompressed bytes.
+    pub bytes: usize,
+    /// How long ago the oldest batch was appended.
+    pub oldest: Option<Duration>,
 }
 
 /// Relays calls of a protocol to its back-end, byte for byte.

@@ -52,6 +52,7 @@ enum Build {
     },
     Connector(fn(AnyConfig, ConnectorContext) -> Result<Branches, BuildError>),
     Extension {
+        holds_queues: bool,
         endpoints: fn(&AnyConfig) -> Vec<Endpoint>,
         build: fn(AnyConfig, ExtensionContext) -> Result<Box<dyn Extension>, BuildError>,
     },
@@ -103,6 +104,7 @@ impl Registry {
             Kind::Extension,
             F::DECLARATION,
             Build::Extension {
+                holds_queues: F::HOLDS_QUEUES,
                 endpoints: |config| config.get().map_or_else(Vec::new, F::endpoints),
                 build: |config, context| F::build(config.take()?, context),
             },
@@ -176,6 +178,12 @@ impl Entry {
             Build::Exporter { answers_later, .. } => answers_later(config),
             _ => true,
         }
+    }
+
+    /// Whether it is an extension that holds queues.
+    #[must_use]
+    pub fn holds_queues(&self) -> bool {
+        matches!(&self.build, Build::Extension { holds_queues: true, .. })
     }
 
     /// Builds a receiver.

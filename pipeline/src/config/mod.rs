@@ -33,7 +33,7 @@ pub use load::load;
 pub use location::{Location, SourceText};
 pub use node::{Description, Entry, Mapping, Node, Value};
 pub use problems::{Diagnostic, Problems, Severity};
-pub use sensitive::REDACTED;
+pub use sensitive::{REDACTED, is_secret_key};
 pub use source::{Environment, InvalidSource, Source, System};
 pub use yaml::parse_bytes;
 

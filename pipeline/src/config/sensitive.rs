@@ -29,8 +29,9 @@ const SECTIONS: [&str; 3] = ["headers", "response_headers", "static_headers"];
 /// What may surround a key in a line.
 const AROUND_KEYS: [char; 7] = [' ', '\t', '-', '"', '\'', '{', '?'];
 
-/// Whether a key's name says that its value is secret.
-pub(super) fn is_secret_key(key: &str) -> bool {
+/// Whether the name of a key or a header says that its value is secret.
+#[must_use]
+pub fn is_secret_key(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     let name = lower.split('/').next().unwrap_or_default();
     MARKS.iter().any(|mark| name.contains(mark)) && !HARMLESS_ENDS.iter().any(|end| name.ends_with(end))

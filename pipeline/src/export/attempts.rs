@@ -35,6 +35,8 @@ pub(super) struct Attempts {
     pub(super) hurried: CancellationToken,
     /// Whether failed data goes back to its callers rather than being lost.
     pub(super) callers_wait: bool,
+    /// Whether what a shutdown interrupts is kept on disk for the next start.
+    pub(super) kept: bool,
 }
 
 /// Why no further attempt was made. The names are the values of the `reason` label.
@@ -175,6 +177,12 @@ impl Attempts {
                     "The destination took a batch but rejected some of its items (partial success)."
                 );
             }
+            Reply::Failed(failure) if self.kept && matches!(end, End::Shutdown) => {
+                info!(
+                    exporter = %self.id, error = %failure, items,
+                    "Exporting was interrupted by the shutdown. The data stays in the storage of the sending queue."
+                );
+            }
             Reply::Failed(failure) => {
                 self.metrics.send_failed(items, end.name());
                 if self.callers_wait {
@@ -232,7 +240,7 @@ impl End {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.attempts.metrics.in_flight.decrement(1.0);
-        if !self.ended {
+        if !self.ended && !self.attempts.kept {
             self.attempts.metrics.send_failed(self.items, End::Shutdown.name());
             if !self.attempts.callers_wait {
                 self.attempts.status.lost(Kind::Exporter, &self.attempts.id, self.items);

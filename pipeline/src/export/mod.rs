@@ -73,6 +73,7 @@ impl Exporter {
             closing: CancellationToken::new(),
             hurried: CancellationToken::new(),
             callers_wait: true,
+            kept: false,
         };
         let queue = settings.queue;
         let consumer: Arc<dyn Consumer> = match &queue.storage {

@@ -8,6 +8,7 @@ mod mark;
 mod plan;
 mod service;
 mod status;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod wiring;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{endpoints, listen::Claim, wiring};
+use super::{endpoints, listen::Claim, storage, wiring};
 use crate::{
     component::{AnyConfig, ComponentId, Endpoint, Entry, Kind, Pair, PipelineId, Registry},
     config::{Definition, Document, Located, Node, Pipeline, Problems, known, suggest},
@@ -238,6 +238,7 @@ impl<'d, 'r> Resolver<'d, 'r> {
             pipelines.push(planned);
         }
         wiring::check_connectors(document, &connectors, problems);
+        storage::check(document, exporters.values(), &extensions, problems);
         self.warn_unused(document, &used, problems);
         let pipelines = wiring::in_order(document, pipelines, &connectors, problems);
         Plan { extensions, receivers: receivers.into_values().collect(), connectors, exporters, pipelines }

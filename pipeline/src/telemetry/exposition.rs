@@ -5,7 +5,7 @@ use std::sync::Arc;
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::levels;
+use super::{levels, names};
 use crate::{budget::Budget, config::telemetry::MetricsLevel, graph::Status};
 
 /// Bounds of histograms of sizes, in items or bytes: the Collector's.
@@ -36,6 +36,11 @@ const SIZE_BOUNDS: [f64; 25] = [
     500_000.0,
     1_000_000.0,
 ];
+/// Bounds of histograms of the time that a disk takes, in seconds.
+const DISK_BOUNDS: [f64; 12] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+/// Bounds of the histogram of how many requests shared an append.
+const GROUP_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// Clock ticks a second that `/proc` counts CPU time in (`USER_HZ`, fixed at 100 on Linux).
 const TICKS_A_SECOND: f64 = 100.0;
 
@@ -56,6 +61,8 @@ impl Exposition {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZE_BOUNDS)?
             .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), &SIZE_BOUNDS)?
+            .set_buckets_for_metric(Matcher::Full(names::STORAGE_SYNC_SECONDS.to_owned()), &DISK_BOUNDS)?
+            .set_buckets_for_metric(Matcher::Full(names::STORAGE_GROUP_SIZE.to_owned()), &GROUP_BOUNDS)?
             .install_recorder()?;
         Ok(Self { handle, status, budget })
     }

@@ -5,8 +5,8 @@ use crate::config::telemetry::MetricsLevel;
 
 /// From level `detailed` on.
 const DETAILED: [&str; 1] = [names::BATCH_SEND_SIZE_BYTES];
-/// From level `normal` on: how full and how old queues are, and why batches leave the `batch` processor.
-const NORMAL: [&str; 8] = [
+/// From level `normal` on: how full, how old and how fast queues are, and why batches leave the `batch` processor.
+const NORMAL: [&str; 10] = [
     names::BATCH_SEND_SIZE,
     names::BATCH_SIZE_TRIGGER,
     names::BATCH_TIMEOUT_TRIGGER,
@@ -15,6 +15,8 @@ const NORMAL: [&str; 8] = [
     names::EXPORTER_QUEUE_BYTES,
     names::EXPORTER_QUEUE_AGE,
     names::EXPORTER_IN_FLIGHT,
+    names::STORAGE_SYNC_SECONDS,
+    names::STORAGE_GROUP_SIZE,
 ];
 
 /// The lines of a Prometheus text that belong to a level.

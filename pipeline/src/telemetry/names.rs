@@ -58,3 +58,16 @@ pub const EXPORTER_QUEUE_BYTES: &str = "sluice_exporter_queue_bytes";
 pub const EXPORTER_QUEUE_AGE: &str = "sluice_exporter_queue_oldest_seconds";
 /// Requests on their way to a destination, by `exporter` and `data_type`.
 pub const EXPORTER_IN_FLIGHT: &str = "otelcol_exporter_in_flight_requests";
+/// How long it took to make a durable queue survive a power cut, in seconds, by `exporter` and `data_type`.
+pub const STORAGE_SYNC_SECONDS: &str = "sluice_storage_sync_seconds";
+/// How many requests shared one append to a durable queue, by `exporter` and `data_type`.
+pub const STORAGE_GROUP_SIZE: &str = "sluice_storage_group_size";
+/// Operations of a durable queue that failed, by `exporter`, `data_type` and `operation`: `full`, `write`, `sync`,
+/// `too_large`, `checkpoint`, `move`, `remove`.
+pub const STORAGE_FAILURES: &str = "sluice_storage_failed_operations";
+/// Records of a durable queue that were given up, by `exporter`, `data_type` and `reason`: `corrupt_header`,
+/// `corrupt_payload`, `undecodable`, `unreadable`, `torn_tail` (never answered), `expired`, `evicted`. Where a header is
+/// lost, the record counts one and its items are not known.
+pub const STORAGE_LOST_RECORDS: &str = "sluice_storage_lost_records";
+/// The items in them, as far as known, by the same.
+pub const STORAGE_LOST_ITEMS: &str = "sluice_storage_lost_items";

@@ -2,11 +2,13 @@
 
 mod compare;
 mod http;
+mod ledger;
 mod peers;
 mod sluice;
 
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
+pub(crate) use ledger::{Clients, Destination, request};
 pub(crate) use peers::{ZipkinServer, envoy, is_root, node, program, python, python_server, script};
 pub(crate) use sluice::{Setup, Sluice, executable};
 

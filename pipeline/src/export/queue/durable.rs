@@ -13,7 +13,7 @@ use futures_util::{
 };
 use tokio::{
     sync::watch,
-    time::{sleep, timeout_at},
+    time::{interval, sleep, timeout_at},
 };
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -24,6 +24,7 @@ use tracing::error;
 use super::{
     backlog::{Backlog, Consumers},
     rules,
+    space::{Granted, Space, before},
 };
 use crate::{
     batch::Batch,
@@ -36,11 +37,16 @@ use crate::{
 
 /// How long to wait before a storage that could not be opened is tried again.
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
+/// How often what the queue holds is reported.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a caller that may wait does so before an append that failed, on a full disk say, is tried again.
+const APPEND_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Answers once a batch is synced. What was not delivered when the process ends is delivered by the next.
 pub(in crate::export) struct Durable {
     backlog: Arc<Backlog>,
     store: watch::Receiver<Option<Arc<dyn DurableQueue>>>,
+    space: Space,
     consumers: Consumers,
     reader: TaskTracker,
     _abort_reader: AbortOnDropHandle<()>,
@@ -52,6 +58,7 @@ struct Reader {
     storage: Arc<dyn Storage>,
     owner: QueueOwner,
     backlog: Arc<Backlog>,
+    space: Space,
     /// How much is read ahead of the consumers, in the unit of the batching rules.
     ahead: usize,
 }
@@ -64,6 +71,7 @@ impl Durable {
         owner: QueueOwner,
     ) -> Self {
         attempts.callers_wait = false;
+        attempts.kept = true;
         let close = attempts.closing.clone().drop_guard();
         let rules = rules(config);
         let ahead = NonZeroUsize::new(rules.min_size).map_or(1, NonZeroUsize::get);
@@ -71,10 +79,11 @@ impl Durable {
         let consumers = Consumers::start(config.num_consumers, &backlog);
         let (opened, store) = watch::channel(None);
         let reader = TaskTracker::new();
-        let task = Reader { storage, owner, backlog: Arc::clone(&backlog), ahead };
+        let space = Space::new(config);
+        let task = Reader { storage, owner, backlog: Arc::clone(&backlog), space: space.clone(), ahead };
         let abort = AbortOnDropHandle::new(reader.spawn(task.run(opened)));
         reader.close();
-        Self { backlog, store, consumers, reader, _abort_reader: abort, _close: close }
+        Self { backlog, store, space, consumers, reader, _abort_reader: abort, _close: close }
     }
 
     /// The store, once it is open.
@@ -91,11 +100,43 @@ impl Durable {
         store.ok_or_else(shutting_down)
     }
 
-    async fn append(&self, batch: Batch) -> Result<(), Failure> {
+    async fn take_space(&self, demand: &Demand) -> Result<Granted, Failure> {
         if self.closing().is_cancelled() {
             return Err(shutting_down());
         }
-        self.store(batch.context().deadline).await?.append(batch).await
+        let store = self.store(demand.deadline).await?;
+        tokio::select! {
+            granted = self.space.take(demand, || store.usage()) => granted,
+            () = self.closing().cancelled() => Err(shutting_down()),
+        }
+    }
+
+    async fn append(&self, batch: Batch, permit: Permit) -> Result<(), Failure> {
+        let _granted = match permit.into_reservation::<Granted>() {
+            Some(granted) => granted,
+            None => self.take_space(&Demand::of(&batch)).await?,
+        };
+        let deadline = batch.context().deadline;
+        let store = self.store(deadline).await?;
+        loop {
+            if self.closing().is_cancelled() {
+                return Err(shutting_down());
+            }
+            let Err(failure) = store.append(batch.clone()).await else { return Ok(()) };
+            let again = self.space.blocks() && !failure.is_permanent();
+            if !again || !before(deadline, sleep(APPEND_INTERVAL)).await {
+                return Err(failure);
+            }
+        }
+    }
+
+    fn refuse(&self, failure: Failure, items: usize) -> Failure {
+        self.backlog.attempts.metrics.enqueue_failed(items);
+        error!(
+            exporter = %self.id(), error = %failure, rejected_items = items,
+            "Exporting failed. Rejecting data."
+        );
+        failure
     }
 
     fn closing(&self) -> &CancellationToken {
@@ -108,22 +149,20 @@ impl Durable {
 }
 
 impl Consumer for Durable {
-    fn reserve<'a>(&'a self, _demand: &'a Demand) -> BoxFuture<'a, Result<Permit, Failure>> {
+    fn reserve<'a>(&'a self, demand: &'a Demand) -> BoxFuture<'a, Result<Permit, Failure>> {
         Box::pin(async move {
-            if self.closing().is_cancelled() { Err(shutting_down()) } else { Ok(Permit::none()) }
+            let granted = self.take_space(demand).await;
+            granted.map(Permit::holding).map_err(|failure| self.refuse(failure, demand.items))
         })
     }
 
-    fn consume(&self, batch: Batch, _permit: Permit) -> BoxFuture<'_, Reply> {
+    fn consume(&self, batch: Batch, permit: Permit) -> BoxFuture<'_, Reply> {
         let items = batch.items();
         Box::pin(async move {
-            let Err(failure) = self.append(batch).await else { return Reply::Delivered };
-            self.backlog.attempts.metrics.enqueue_failed(items);
-            error!(
-                exporter = %self.id(), error = %failure, rejected_items = items,
-                "Exporting failed. Rejecting data."
-            );
-            failure.into()
+            match self.append(batch, permit).await {
+                Ok(()) => Reply::Delivered,
+                Err(failure) => self.refuse(failure, items).into(),
+            }
         })
     }
 
@@ -151,7 +190,30 @@ impl Reader {
         let closing = self.backlog.attempts.closing.clone();
         let Some(store) = closing.run_until_cancelled(self.open()).await else { return };
         opened.send_replace(Some(Arc::clone(&store)));
-        self.read(store.as_ref(), &closing).await;
+        tokio::select! {
+            () = self.read(store.as_ref(), &closing) => {}
+            () = self.report(store.as_ref()) => {}
+        }
+        self.report_once(store.as_ref());
+    }
+
+    async fn report(&self, store: &dyn DurableQueue) {
+        let mut ticks = interval(REPORT_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.report_once(store);
+        }
+    }
+
+    fn report_once(&self, store: &dyn DurableQueue) {
+        let (usage, metrics) = (store.usage(), &self.backlog.attempts.metrics);
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+        {
+            metrics.queue_capacity.set(self.space.limit() as f64);
+            metrics.queue_size.set(self.space.size_of(&usage) as f64);
+            metrics.queue_bytes.set(usage.bytes as f64);
+        }
+        metrics.queue_age.set(usage.oldest.map_or(0.0, |age| age.as_secs_f64()));
     }
 
     async fn open(&self) -> Arc<dyn DurableQueue> {
@@ -204,7 +266,9 @@ impl Reader {
         if closing && may_succeed_later(reply) {
             return;
         }
-        if let Err(failure) = store.settle(number, reply).await {
+        let settled = store.settle(number, reply).await;
+        self.space.freed();
+        if let Err(failure) = settled {
             error!(
                 exporter = %self.owner.id, error = %failure,
                 "A delivery could not be recorded in the storage of the sending queue; it may be repeated."

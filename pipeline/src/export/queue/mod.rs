@@ -4,6 +4,7 @@ mod backlog;
 mod durable;
 mod memory;
 mod room;
+mod space;
 
 pub(super) use durable::Durable;
 pub(super) use memory::Memory;

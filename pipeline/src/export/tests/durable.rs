@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 use crate::{
-    component::{Capabilities, ComponentId, DurableQueue, QueueOwner, Storage},
+    component::{Capabilities, ComponentId, DurableQueue, QueueOwner, QueueUsage, Storage},
     export::answers_later,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 struct Store {
     state: Mutex<Records>,
     appended: tokio::sync::Notify,
-    full: bool,
+    full: std::sync::atomic::AtomicBool,
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Store {
 impl DurableQueue for Store {
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), Failure>> {
         Box::pin(async move {
-            if self.full {
+            if self.full.load(std::sync::atomic::Ordering::Relaxed) {
                 return Err(Failure::retryable("the disk is full"));
             }
             wait(10).await;
@@ -81,6 +81,17 @@ impl DurableQueue for Store {
             state.settled.push((number, reply));
             Ok(())
         })
+    }
+
+    fn usage(&self) -> QueueUsage {
+        let state = self.state.lock().unwrap();
+        let batches = state.unsettled.values();
+        QueueUsage {
+            requests: batches.len(),
+            items: batches.clone().map(Batch::items).sum(),
+            bytes: batches.map(Batch::bytes).sum(),
+            oldest: (!state.unsettled.is_empty()).then_some(Duration::from_secs(4)),
+        }
     }
 }
 
@@ -151,6 +162,7 @@ async fn what_was_not_delivered_at_the_shutdown_stays() {
     exporter.drain(in_seconds(10)).await;
     assert_eq!(store.settled(), []);
     assert_eq!(store.unsettled(), 1);
+    assert_eq!(metrics.value("otelcol_exporter_send_failed_spans", "otlp"), 0.0, "nothing is given up");
     assert!(is_retryable(&offer(&*exporter, batch(1)).await));
     assert_eq!(metrics.value("otelcol_exporter_sent_spans", "otlp"), 0.0);
 
@@ -183,10 +195,76 @@ async fn records_are_batched_and_settled_one_by_one() {
 async fn a_store_that_refuses_is_reported_to_the_caller() {
     let metrics = Metrics::record();
     let destination = Arc::new(Destination::healthy());
-    let store = Arc::new(Store { full: true, ..Store::default() });
+    let store = Arc::new(Store { full: true.into(), ..Store::default() });
     let exporter = start_in(&destination, config(), &with_storage(Some(&store)));
     assert!(is_retryable(&offer(&*exporter, batch(4)).await));
     assert_eq!(metrics.value("otelcol_exporter_enqueue_failed_spans", "otlp"), 4.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_may_wait_waits_for_a_full_disk_until_its_deadline() {
+    let destination = Arc::new(Destination::healthy());
+    let store = Arc::new(Store { full: true.into(), ..Store::default() });
+    let config = QueueConfig { block_on_overflow: true, ..config() };
+    let exporter = start_in(&destination, config, &with_storage(Some(&store)));
+    assert!(is_retryable(&offer(&*exporter, batch_until(1, 450)).await));
+    assert_eq!((now() - destination.started).as_millis(), 450);
+    let room = async {
+        wait(250).await;
+        store.full.store(false, std::sync::atomic::Ordering::Relaxed);
+    };
+    let waiting = batch_until(2, 5_000);
+    let (reply, ()) = tokio::join!(offer(&*exporter, waiting), room);
+    assert_eq!(reply, Reply::Delivered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_refuses_or_lets_its_callers_wait() {
+    let metrics = Metrics::record();
+    let store = Arc::new(Store::default());
+    let destination = Arc::new(Destination::slow(Duration::from_secs(1)));
+    for blocks in [false, true] {
+        let config = QueueConfig {
+            queue_size: 3,
+            sizer: Some(crate::export::Sizer::Items),
+            num_consumers: 1,
+            block_on_overflow: blocks,
+            ..config()
+        };
+        let exporter = start_in(&destination, config, &with_storage(Some(&store)));
+        assert_eq!(offer(&*exporter, batch(2)).await, Reply::Delivered);
+        let begin = now();
+        let second = offer(&*exporter, batch_until(2, 5_000)).await;
+        if blocks {
+            assert_eq!(second, Reply::Delivered, "there is room once the first is delivered");
+            assert!(now() - begin > Duration::from_millis(900));
+        } else {
+            assert!(is_retryable(&second), "{second:?}");
+            assert_eq!(metrics.value("otelcol_exporter_enqueue_failed_spans", "otlp"), 2.0);
+        }
+        let never = offer(&*exporter, batch(4)).await;
+        assert!(!is_retryable(&never), "{never:?}");
+        wait(5_000).await;
+        assert_eq!(store.unsettled(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_holds_is_reported() {
+    let metrics = Metrics::record();
+    let store = Arc::new(Store::default());
+    let destination = Arc::new(Destination::slow(Duration::from_secs(10)));
+    let exporter = start_in(&destination, config(), &with_storage(Some(&store)));
+    offer(&*exporter, batch(3)).await;
+    wait(1_500).await;
+    for (name, value) in [
+        ("otelcol_exporter_queue_size", 1.0),
+        ("otelcol_exporter_queue_capacity", 1000.0),
+        ("sluice_exporter_queue_bytes", 30.0),
+        ("sluice_exporter_queue_oldest_seconds", 4.0),
+    ] {
+        assert_eq!(metrics.value(name, "otlp"), value, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
