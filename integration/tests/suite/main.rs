@@ -19,6 +19,8 @@ mod kernel_mesh;
 #[cfg(test)]
 mod kernel_peers;
 #[cfg(test)]
+mod kernel_tracers;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod memory;
