@@ -269,7 +269,7 @@ fn events_stay_with_their_own_trace_and_process_behind_an_untraced_proxy() {
 }
 
 /// The content of each request event, with the id of its span.
-fn joined_requests(setup: &Setup) -> Vec<(String, String)> {
+pub(crate) fn joined_requests(setup: &Setup) -> Vec<(String, String)> {
     let text = fs::read_to_string(setup.path("traces.jsonl")).unwrap_or_default();
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut found = Vec::new();

@@ -15,6 +15,8 @@ mod hostile_input;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
+mod kernel_hostile;
+#[cfg(test)]
 mod kernel_mesh;
 #[cfg(test)]
 mod kernel_peers;
