@@ -147,6 +147,14 @@ static __always_inline bool is_http2(const __u8 *first, __u32 count)
 	       first[4] == '*' && first[5] == ' ' && first[6] == 'H';
 }
 
+/* Verifiers before Linux 6.3 lose the bound of a size that the compiler keeps in another register; a mask that it may not
+ * drop shows it again. */
+static __always_inline __u32 bounded(__u32 size)
+{
+	asm volatile("" : "+r"(size));
+	return size & (2 * MAX_CAPTURE - 1);
+}
+
 /* Copies up to `want` bytes; returns how many. */
 static __always_inline __u32 copy_bytes(struct scratch *scratch, struct buffers *buffers, __u32 want)
 {
@@ -155,7 +163,7 @@ static __always_inline __u32 copy_bytes(struct scratch *scratch, struct buffers 
 	if (want > MAX_CAPTURE)
 		want = MAX_CAPTURE;
 	if (!buffers->vector) {
-		if (want == 0 || bpf_probe_read_user(scratch->bytes, want, (void *)buffers->base)) {
+		if (want == 0 || bpf_probe_read_user(scratch->bytes, bounded(want), (void *)buffers->base)) {
 			scratch->event.flags |= FLAG_FAULT;
 			return 0;
 		}
