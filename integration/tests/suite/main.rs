@@ -19,6 +19,8 @@ mod kernel_hostile;
 #[cfg(test)]
 mod kernel_mesh;
 #[cfg(test)]
+mod kernel_old;
+#[cfg(test)]
 mod kernel_peers;
 #[cfg(test)]
 mod kernel_tracers;
