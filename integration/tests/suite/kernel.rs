@@ -47,7 +47,7 @@ impl Nginx {
 }
 
 /// The receiver, the join and the pipelines around them, with traces to `exporter`.
-fn joined(setup: &Setup, receiver: &str, exporters: &str, exporter: &str) -> String {
+pub(crate) fn joined(setup: &Setup, receiver: &str, exporters: &str, exporter: &str) -> String {
     let Setup { grpc, http, zipkin, telemetry, .. } = setup;
     let folder = setup.directory.path().display();
     format!(
@@ -79,7 +79,7 @@ service:
 }
 
 /// The address of `health_check`, which answers once the kernel side is attached.
-fn free_health(setup: &Setup) -> SocketAddr {
+pub(crate) fn free_health(setup: &Setup) -> SocketAddr {
     let path = setup.path("health");
     if let Ok(text) = fs::read_to_string(&path) {
         return text.parse().unwrap();
@@ -90,7 +90,7 @@ fn free_health(setup: &Setup) -> SocketAddr {
 }
 
 /// Starts Sluice and waits until it is healthy, which it is once the programs are attached.
-fn start(setup: &Setup, config: &str) -> crate::support::Sluice {
+pub(crate) fn start(setup: &Setup, config: &str) -> crate::support::Sluice {
     let address = free_health(setup);
     let sluice = setup.start(config, address);
     eventually("the kernel side is attached", || get(address, "/").status == 200);
@@ -98,18 +98,18 @@ fn start(setup: &Setup, config: &str) -> crate::support::Sluice {
 }
 
 /// The tag of an event as the contract has it.
-fn event_tag(span: &Value, event: &str) -> Value {
+pub(crate) fn event_tag(span: &Value, event: &str) -> Value {
     let text = span["tags"][format!("http.{event}.sampling-1.tags")].as_str();
     text.map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
 
-fn annotations(span: &Value) -> Vec<&str> {
+pub(crate) fn annotations(span: &Value) -> Vec<&str> {
     let annotations = span["annotations"].as_array();
     annotations.into_iter().flatten().filter_map(|annotation| annotation["value"].as_str()).collect()
 }
 
 /// Waits for the trace to be whole in Zipkin: so many spans, each with the events of its exchange.
-fn trace_in_zipkin(server: &ZipkinServer, trace: &str, spans: usize) -> Vec<Value> {
+pub(crate) fn trace_in_zipkin(server: &ZipkinServer, trace: &str, spans: usize) -> Vec<Value> {
     let mut found = Vec::new();
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
@@ -127,7 +127,7 @@ fn trace_in_zipkin(server: &ZipkinServer, trace: &str, spans: usize) -> Vec<Valu
 }
 
 /// As Zipkin's page shows them: what has the same id and kind is one span. Its API answers with what was sent.
-fn merged(spans: Vec<Value>) -> Vec<Value> {
+pub(crate) fn merged(spans: Vec<Value>) -> Vec<Value> {
     let mut merged: Vec<Value> = Vec::new();
     for span in spans {
         let Some(known) =
@@ -269,7 +269,7 @@ fn events_stay_with_their_own_trace_and_process_behind_an_untraced_proxy() {
 }
 
 /// The content of each request event, with the id of its span.
-fn joined_requests(setup: &Setup) -> Vec<(String, String)> {
+pub(crate) fn joined_requests(setup: &Setup) -> Vec<(String, String)> {
     let text = fs::read_to_string(setup.path("traces.jsonl")).unwrap_or_default();
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut found = Vec::new();
@@ -286,11 +286,11 @@ fn joined_requests(setup: &Setup) -> Vec<(String, String)> {
     found
 }
 
-fn records(document: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn records(document: &Value) -> impl Iterator<Item = &Value> {
     members(document, &["resourceLogs", "scopeLogs", "logRecords"])
 }
 
-fn members<'v>(value: &'v Value, path: &[&str]) -> Box<dyn Iterator<Item = &'v Value> + 'v> {
+pub(crate) fn members<'v>(value: &'v Value, path: &[&str]) -> Box<dyn Iterator<Item = &'v Value> + 'v> {
     match path {
         [] => Box::new(std::iter::once(value)),
         [first, rest @ ..] => {
@@ -305,7 +305,7 @@ fn members<'v>(value: &'v Value, path: &[&str]) -> Box<dyn Iterator<Item = &'v V
 }
 
 /// The receiver alone, with everything recorded to a file.
-fn recording(setup: &Setup, receiver: &str) -> String {
+pub(crate) fn recording(setup: &Setup, receiver: &str) -> String {
     let folder = setup.directory.path().display();
     format!(
         "receivers:
@@ -329,7 +329,7 @@ service:
 }
 
 /// The records of one side, as maps of their attributes.
-fn recorded(setup: &Setup, role: &str) -> Vec<BTreeMap<String, Value>> {
+pub(crate) fn recorded(setup: &Setup, role: &str) -> Vec<BTreeMap<String, Value>> {
     let text = fs::read_to_string(setup.path("records.jsonl")).unwrap_or_default();
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let documents = lines(complete);

@@ -17,9 +17,15 @@ mod hostile_input;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
+mod kernel_hostile;
+#[cfg(test)]
 mod kernel_mesh;
 #[cfg(test)]
+mod kernel_old;
+#[cfg(test)]
 mod kernel_peers;
+#[cfg(test)]
+mod kernel_tracers;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

@@ -12,6 +12,8 @@
 //! - With the same pod or address only, another process there with an exchange of the same header makes it ambiguous,
 //!   unless the span tells which connection it was.
 //! - With nothing to compare, it must be the only exchange of its side, and the times must nest.
+//! - Frameworks end a server's span when the answer is made, which leaves a moment later: once the span has been sent,
+//!   if its tracer does that there and then. Such a span counts if there is no better one, and no other exchange.
 //!
 //! Decisions that rest on there being no other are put off until others have had time to arrive.
 
@@ -23,6 +25,8 @@ use super::{
 
 /// Server's spans or exchanges that begin this close to each other are not told apart by time, in nanoseconds.
 const MARGIN: u64 = 1_000_000;
+/// How long after its span a server may begin to send the answer, in nanoseconds.
+const WRITING: u64 = 250_000_000;
 
 /// How a span suits an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(super) struct Fit {
     is_connection: Option<bool>,
     /// Whether the span is a proxy's and so is the process.
     is_proxy: bool,
+    /// Whether the answer begins before the span of a server ends.
+    answers: bool,
     /// How far apart they begin, in nanoseconds.
     lag: u64,
 }
@@ -82,12 +88,16 @@ impl Rules {
             return Pairing::Unrelated;
         }
         let lag = if span.start == 0 { u64::MAX } else { span.start.abs_diff(exchange.start) };
-        Pairing::Fitting(Fit { agreement, is_direct, is_connection, is_proxy, lag })
+        let answers = exchange.role == Role::Client || self.not_before(span.end, exchange.response_start);
+        Pairing::Fitting(Fit { agreement, is_direct, is_connection, is_proxy, answers, lag })
+    }
+
+    fn not_before(&self, later: u64, earlier: u64) -> bool {
+        later.saturating_add(self.clock_skew) >= earlier
     }
 
     fn times_suit(&self, exchange: &Exchange, span: &SpanFacts, agreement: Agreement) -> bool {
-        let skew = self.clock_skew;
-        let not_before = |later: u64, earlier: u64| later.saturating_add(skew) >= earlier;
+        let not_before = |later, earlier| self.not_before(later, earlier);
         match exchange.role {
             Role::Client => {
                 agreement == Agreement::Process
@@ -98,8 +108,10 @@ impl Rules {
                     exchange.status == 0 || span.status == 0 || exchange.status == span.status;
                 let is_during =
                     not_before(span.start, exchange.start) && not_before(exchange.end, span.start);
-                let answers = exchange.response_start == 0 || not_before(span.end, exchange.response_start);
-                let nests = agreement > Agreement::Unknown || not_before(exchange.end, span.end);
+                let is_known = agreement > Agreement::Unknown;
+                let writing = if is_known { WRITING } else { 0 };
+                let answers = not_before(span.end.saturating_add(writing), exchange.response_start);
+                let nests = is_known || not_before(exchange.end, span.end);
                 let is_timeless = span.start == 0 && agreement == Agreement::Process;
                 statuses_suit && (is_timeless || is_during && answers && nests)
             }
@@ -121,7 +133,9 @@ impl Rules {
         };
         let mut left: Vec<_> =
             candidates.iter().filter(|(_, _, fit)| fit.agreement == best).copied().collect();
-        if best < Agreement::Process && !is_settled {
+        prefer(&mut left, |fit| fit.answers);
+        let is_certain = best == Agreement::Process && left.iter().any(|(_, _, fit)| fit.answers);
+        if !is_certain && !is_settled {
             return Choice::Wait;
         }
         let others: Vec<_> = others.iter().copied().filter(|other| other.role == exchange.role).collect();
@@ -173,7 +187,7 @@ impl Rules {
             // All that one process sent with this header is the span's.
             Role::Client => false,
             Role::Server => match self.pairing(other, span) {
-                Pairing::Fitting(theirs) => theirs.lag < fit.lag.saturating_add(MARGIN),
+                Pairing::Fitting(theirs) => !fit.answers || theirs.lag < fit.lag.saturating_add(MARGIN),
                 Pairing::Unrelated | Pairing::Contradicting => false,
             },
         }

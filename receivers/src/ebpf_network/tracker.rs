@@ -142,6 +142,10 @@ impl Tracker {
             None => Role::Unknown,
         };
         let pair = self.pair(seen, &process, role, &ends);
+        // One that is older than the programs: it gets its number when something moves over it, and only then an end.
+        if seen.socket == 0 {
+            return;
+        }
         if let Some(known) = self.connections.get_mut(&seen.socket) {
             (known.process, known.pair, known.ends) = (process, pair, ends);
             return;

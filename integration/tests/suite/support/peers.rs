@@ -78,6 +78,11 @@ pub(crate) fn envoy() -> Option<PathBuf> {
     Some(String::from_utf8(output.stdout).unwrap().trim().into())
 }
 
+/// The image of a Linux 6.1; only for x86-64.
+pub(crate) fn old_kernel() -> Option<PathBuf> {
+    if cfg!(target_arch = "x86_64") { require("linux-6.1") } else { None }
+}
+
 /// Whether this process may load programs into the kernel and make network namespaces.
 pub(crate) fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();

@@ -311,6 +311,28 @@ async fn attempts_under_one_span_are_its_own_and_servers_tell_theirs_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_servers_span_may_end_before_its_answer_is_sent_if_there_is_no_other() {
+    let back = Host::pid("h", 2);
+    let answered = |name: &str, start, response, end| {
+        let exchange = Exchange::new("server", TRACE, 1, at(start), at(end)).called(name);
+        (exchange.with(int(record::RESPONSE_START, at(response))), back.clone())
+    };
+    let spans = |end| vec![(span(SERVER, TRACE, 2, 1, at(23), at(end)), back.clone())];
+    assert_eq!(joined(vec![answered("only", 22, 240, 241)], spans(33)).await, [on(2, &["only"])]);
+    assert_eq!(joined(vec![answered("much later", 22, 290, 291)], spans(33)).await, [on(2, &[])]);
+    // The first attempt was still at work when the client sent a second one, whose span alone is known.
+    let attempts = || vec![answered("first", 10, 90, 91), answered("second", 22, 33, 34)];
+    assert_eq!(joined(attempts(), spans(33)).await, [on(2, &["second"])]);
+    // Either may be the one that this span is of.
+    let attempts = || vec![answered("first", 22, 90, 91), answered("second", 23, 95, 96)];
+    assert_eq!(joined(attempts(), spans(33)).await, [on(2, &[])]);
+    // A stranger may have sent the header on, and been that quick.
+    let stranger = Host::unknown();
+    let spans = vec![(span(SERVER, TRACE, 2, 1, at(23), at(33)), stranger)];
+    assert_eq!(joined(vec![answered("only", 22, 60, 61)], spans).await, [on(2, &[])]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn trace_ids_cut_to_64_bits_match_where_the_process_agrees() {
     let mut cut = TRACE;
     cut[..8].fill(0);
