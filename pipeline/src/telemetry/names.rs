@@ -16,6 +16,8 @@ pub const RECEIVER_CANONICALISED: &str = "sluice_receiver_canonicalised_requests
 /// Clients that no longer waited when their answer was ready, by `receiver`, `transport` and `reason`: `disconnected`
 /// (the connection or the call ended), `deadline` (the client's, of gRPC), `write_timeout` (the server's own limit).
 pub const RECEIVER_ANSWERED_LATE: &str = "sluice_receiver_answered_late_requests";
+/// Files that changed and were read again, by `result`: `taken`, or `refused` where the old content stays.
+pub const FILE_RELOADS: &str = "sluice_file_reloads";
 /// Items that entered a processor, by `processor` and `otel_signal`.
 pub const PROCESSOR_INCOMING: &str = "otelcol_processor_incoming_items";
 /// Items that left a processor, by `processor` and `otel_signal`.
