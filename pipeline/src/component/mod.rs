@@ -15,7 +15,8 @@ mod receiver;
 mod registry;
 
 pub use capability::{
-    AuthRefusal, Capabilities, ClientAuth, DurableQueue, QueueOwner, ServerAuth, Storage, Upstream,
+    AuthRefusal, Capabilities, Capability, ClientAuth, DurableQueue, QueueOwner, Reference, ServerAuth,
+    Storage, Upstream,
 };
 pub use connector::{ConnectorContext, ConnectorFactory};
 pub use declaration::{ComponentConfig, Declaration, Kind, Pair, Problem, Stability};

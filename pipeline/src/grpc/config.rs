@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::client::Endpoint;
 use crate::{
-    component::{NotBuilt, Problem, Transport},
+    component::{NotBuilt, Problem, Reference, Transport},
     compression::Encoding,
     config::types::{Duration, Headers},
     http::{
@@ -212,6 +212,12 @@ impl GrpcServerConfig {
     pub fn file_problems(&self, key: &str) -> Vec<Problem> {
         self.tls.as_ref().map_or_else(Vec::new, |tls| tls.file_problems(&below(key, "tls")))
     }
+
+    /// The extensions that it needs; `key` is where it stands below the component.
+    #[must_use]
+    pub fn references(&self, key: &str) -> Vec<Reference> {
+        self.auth.iter().map(|auth| auth.reference(&below(key, "auth"))).collect()
+    }
 }
 
 impl GrpcClientConfig {
@@ -256,5 +262,11 @@ impl GrpcClientConfig {
             Ok(endpoint) if endpoint.is_encrypted() => self.tls.file_problems("tls"),
             _ => Vec::new(),
         }
+    }
+
+    /// The extensions that it needs.
+    #[must_use]
+    pub fn references(&self) -> Vec<Reference> {
+        self.auth.iter().map(|auth| auth.reference("auth")).collect()
     }
 }

@@ -213,10 +213,7 @@ impl Service {
         deadline: Option<Instant>,
     ) -> Result<(Message, Vec<(String, String)>), Refusal> {
         let auth = match &self.door.auth {
-            Some(authenticator) => authenticator
-                .authenticate(headers)
-                .await
-                .map_err(|refusal| Refusal::Unauthenticated(refusal.to_string()))?,
+            Some(authenticator) => authenticator.authenticate(headers).await?,
             None => Vec::new(),
         };
         Ok((self.door.read(headers, body, deadline).await?, auth))

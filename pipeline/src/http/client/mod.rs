@@ -19,9 +19,9 @@ use hyper_util::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Rope, RopeBody, body::until, server::header_map};
+use super::{Rope, RopeBody, body::until, server::header_map, warn_of_plaintext};
 use crate::{
-    batch::Compressed,
+    batch::{Compressed, Context},
     component::{BuildError, ClientAuth, ComponentContext},
     compression::{Encoding, compress},
     reply::{Code, Failure},
@@ -55,6 +55,25 @@ pub struct Post<'a> {
     pub compressed: Option<&'a Compressed>,
     /// When waiting for the answer ends.
     pub deadline: Option<Instant>,
+    /// What is known about the sender of the content, for credentials that depend on it.
+    pub context: Option<&'a Context>,
+}
+
+/// A request that carries no telemetry, such as for a token or for keys.
+#[derive(Debug)]
+pub struct Fetch<'a> {
+    /// How.
+    pub method: Method,
+    /// Where from.
+    pub uri: &'a Uri,
+    /// Headers besides those of the configuration.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub body: Bytes,
+    /// The most that is read of the answer, in bytes; of a larger one the body is left empty.
+    pub limit: usize,
+    /// When waiting for the answer ends.
+    pub deadline: Instant,
 }
 
 impl HttpClient {
@@ -70,6 +89,11 @@ impl HttpClient {
             Some(auth) => Some(auth.resolve("auth.authenticator", context)?),
             None => None,
         };
+        if let (Some(_), Ok(uri)) = (&auth, config.endpoint.parse::<Uri>())
+            && uri.scheme_str() == Some("http")
+        {
+            warn_of_plaintext(context, uri.host().unwrap_or_default());
+        }
         let most_idle = match (config.max_idle_conns_per_host, config.max_idle_conns) {
             (_, _) if config.disable_keep_alives => 0,
             (0, 0) => usize::MAX,
@@ -116,11 +140,37 @@ impl HttpClient {
                 Failure::retryable(format!("sending to {place} failed: {}", chain(&error)))
                     .with_code(Code::Unavailable)
             })?;
-            HttpResponse::read(response, &place).await
+            HttpResponse::read(response, &place, answer::BODY_LIMIT).await
         };
         tokio::select! {
             result = exchange => result,
             () = until(deadline) => Err(Failure::retryable(format!("{place} did not answer in time"))
+                .with_code(Code::DeadlineExceeded)),
+        }
+    }
+
+    /// Sends a request without credentials or compression and returns the answer, whatever its status. Redirections
+    /// are not followed.
+    ///
+    /// # Errors
+    /// Retryable if no connection could be made or no answer came in time.
+    pub async fn fetch(&self, fetch: Fetch<'_>) -> Result<HttpResponse, Failure> {
+        let place = place(fetch.uri);
+        let mut request = Request::new(RopeBody::new(Rope::new([fetch.body])));
+        *request.method_mut() = fetch.method;
+        *request.uri_mut() = fetch.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().extend(fetch.headers);
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| {
+                Failure::retryable(format!("asking {place} failed: {}", chain(&error)))
+                    .with_code(Code::Unavailable)
+            })?;
+            HttpResponse::read(response, &place, fetch.limit).await
+        };
+        tokio::select! {
+            result = exchange => result,
+            () = until(Some(fetch.deadline)) => Err(Failure::retryable(format!("{place} did not answer in time"))
                 .with_code(Code::DeadlineExceeded)),
         }
     }
@@ -137,11 +187,12 @@ impl HttpClient {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
         }
         if let Some(auth) = &self.auth {
-            let credentials = auth.headers().await.map_err(|failure| Failure {
+            let unknown = Context::default();
+            let context = post.context.unwrap_or(&unknown);
+            auth.authorise(headers, context).await.map_err(|failure| Failure {
                 message: format!("no credentials for {place}: {}", failure.message),
                 ..failure
             })?;
-            headers.extend(credentials);
         }
         Ok(request)
     }

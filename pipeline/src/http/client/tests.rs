@@ -73,6 +73,7 @@ fn post<'a>(uri: &'a Uri, chunks: &[&'static str]) -> Post<'a> {
         chunks: chunks.iter().map(|chunk| Bytes::from_static(chunk.as_bytes())).collect(),
         compressed: None,
         deadline: Some(Instant::now() + Duration::from_secs(20)),
+        context: None,
     }
 }
 
