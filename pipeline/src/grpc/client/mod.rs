@@ -2,7 +2,10 @@
 
 mod connection;
 mod endpoint;
+mod pool;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::Arc,
@@ -21,8 +24,8 @@ use crate::{
     http::{Rope, RopeBody, client::USER_AGENT, server::header_map, warn_of_plaintext},
     reply::{Code, Failure},
 };
-use connection::{Connections, Unsent};
 pub(super) use endpoint::Endpoint;
+use pool::{Connections, Unsent};
 
 /// What a destination may answer at most, in bytes.
 const RESPONSE_LIMIT: usize = 4 << 20;
