@@ -50,10 +50,6 @@ pub(crate) fn read(key: &str, path: &str) -> Result<String, BuildError> {
 }
 
 /// A secret that stands in the configuration, or in a file that is read again when it has changed. The file wins.
-#[cfg_attr(
-    not(any(feature = "basicauth", feature = "oauth2client")),
-    expect(dead_code, reason = "others need none")
-)]
 pub(crate) fn secret(
     key: &'static str,
     text: &Secret,

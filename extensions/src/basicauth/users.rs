@@ -163,3 +163,20 @@ impl ServerAuth for Guard {
         Box::pin(async move { Ok(vec![("username".to_owned(), self.check(headers).await?)]) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_and_any_file_is_survived(sent: Vec<u8>, text: String) {
+            credentials(&sent);
+            credentials(format!("Basic {}", STANDARD.encode(&sent)).as_bytes());
+            let _ = Users::inline(&HtpasswdConfig { inline: text.as_str().into(), ..HtpasswdConfig::default() });
+            for start in ["$2y$", "$apr1$", "{SHA}", "{SSHA}"] {
+                let _ = Hash::parse(&format!("{start}{text}"));
+            }
+        }
+    }
+}

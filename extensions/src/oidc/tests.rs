@@ -284,3 +284,21 @@ fn what_is_missing_is_named() {
     }
     assert_eq!(wrong::<Oidc>("{issuer_url: 'https://a', ignore_audience: true}"), []);
 }
+
+proptest::proptest! {
+    /// What comes over the network, and what an issuer says.
+    #[test]
+    fn any_text_is_survived(text: String, header: String, claims: String, json: Vec<u8>) {
+        let _ = keys::Keys::parse(&json);
+        let encode = |part: &str| URL_SAFE_NO_PAD.encode(part);
+        let header = format!("{{\"alg\":\"ES256\",\"kid\":{header:?}}}");
+        for text in [text.clone(), format!("{}.{}.{}", encode(&header), encode(&claims), encode(&text))] {
+            if let Some(token) = Token::parse(&text) {
+                let provider = ProviderConfig::default();
+                let _ = token.issuer();
+                let _ = token.problem(&provider, SystemTime::now());
+                let _ = token.attributes(&provider);
+            }
+        }
+    }
+}

@@ -11,6 +11,8 @@ mod broken_configs;
 #[cfg(test)]
 mod collector_files;
 #[cfg(test)]
+mod hostile_clients;
+#[cfg(test)]
 mod hostile_input;
 #[cfg(test)]
 mod kernel;
@@ -34,5 +36,7 @@ mod sdk_node;
 mod sdk_python;
 #[cfg(test)]
 mod sdk_rate;
+#[cfg(test)]
+mod security;
 #[cfg(test)]
 mod zipkin;

@@ -138,7 +138,10 @@ impl GrpcServer {
 fn http2(config: &GrpcServerConfig, keepalive: &KeepaliveServerParameters, budget: &Budget) -> Http2Settings {
     let defaults = Http2Settings::for_budget(budget);
     Http2Settings {
-        max_concurrent_streams: (config.max_concurrent_streams > 0).then_some(config.max_concurrent_streams),
+        max_concurrent_streams: match config.max_concurrent_streams {
+            0 => defaults.max_concurrent_streams,
+            most => most,
+        },
         keep_alive_interval: Some(keepalive.time.limit().unwrap_or(PING_AFTER)),
         keep_alive_timeout: keepalive.timeout.limit().unwrap_or(defaults.keep_alive_timeout),
         ..defaults

@@ -9,6 +9,8 @@ pub const RECEIVER_ACCEPTED: &str = "otelcol_receiver_accepted_";
 pub const RECEIVER_REFUSED: &str = "otelcol_receiver_refused_";
 /// Requests that were refused before their items were known, by `receiver`, `transport` and `reason`.
 pub const RECEIVER_REFUSED_REQUESTS: &str = "sluice_receiver_refused_requests";
+/// Connections that were closed because others needed their place, by `receiver` and `reason`.
+pub const RECEIVER_CLOSED_CONNECTIONS: &str = "sluice_receiver_closed_connections";
 /// Values repaired at the door (invalid UTF-8), by `receiver`, `transport` and `reason`.
 pub const RECEIVER_REPAIRED: &str = "sluice_receiver_repaired_values";
 /// Requests that were rewritten into the canonical form at the door, by `receiver` and `transport`.

@@ -1,5 +1,6 @@
 //! What the tests share: Sluice as a child, its peers, HTTP, and comparison of telemetry.
 
+pub(crate) mod certificates;
 mod compare;
 mod http;
 mod peers;
