@@ -11,6 +11,8 @@ mod broken_configs;
 #[cfg(test)]
 mod collector_files;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod hostile_clients;
 #[cfg(test)]
 mod hostile_input;

@@ -14,7 +14,7 @@ use super::endpoint::Endpoint;
 use crate::{
     component::BuildError,
     grpc::{GrpcClientConfig, KeepaliveClientConfig, Status},
-    http::RopeBody,
+    http::{RopeBody, tune},
     reply::Code,
     tls::{ClientTls, alpn},
 };
@@ -67,7 +67,7 @@ impl Dialler {
             Peer::Unix(path) => self.secure(UnixStream::connect(path).await?).await,
             Peer::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
+                tune(&stream)?;
                 self.secure(stream).await
             }
         }

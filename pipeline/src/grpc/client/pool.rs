@@ -4,7 +4,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -38,6 +41,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// How often the addresses of a name are looked up while calls are made.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+/// How many calls in a row may go unanswered until their connection is replaced: one whose packets are lost on the way
+/// says nothing of it.
+const MOST_UNANSWERED: usize = 3;
 /// How many addresses are connected to, of those that a name has.
 const MOST_CONNECTIONS: usize = 8;
 
@@ -65,10 +71,20 @@ struct Pool {
 struct Slot {
     peer: Peer,
     ready: Mutex<Option<SendRequest<RopeBody>>>,
+    /// Calls that were given up since the last answer.
+    unanswered: AtomicUsize,
     /// When the last attempt failed, and how soon there may be another.
     failed: Mutex<Option<(Instant, Duration)>>,
     /// Held while a connection is made, so that only one is.
     connecting: tokio::sync::Mutex<()>,
+}
+
+type Connected = (Arc<Slot>, SendRequest<RopeBody>);
+
+/// A call under way; one that is dropped before it ended was given up.
+struct Waiting<'a> {
+    slot: &'a Slot,
+    ended: bool,
 }
 
 /// A call that got no answer.
@@ -117,18 +133,22 @@ impl Connections {
         request: Request<RopeBody>,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Unsent> {
-        let mut sender = self.sender(deadline).await.map_err(|status| Unsent { status, retry: false })?;
-        if let Err(error) = sender.ready().await {
-            return Err(Unsent { status: lost(&error), retry: true });
-        }
-        sender.try_send_request(request).await.map_err(|mut failed| {
-            // hyper gives a request back exactly if nothing of it went out.
-            let retry = failed.take_message().is_some();
-            Unsent { status: lost(failed.error()), retry }
-        })
+        let (slot, mut sender) =
+            self.sender(deadline).await.map_err(|status| Unsent { status, retry: false })?;
+        let mut waiting = Waiting { slot: &slot, ended: false };
+        let answer = match sender.ready().await {
+            Ok(()) => sender.try_send_request(request).await.map_err(|mut failed| {
+                // hyper gives a request back exactly if nothing of it went out.
+                let retry = failed.take_message().is_some();
+                Unsent { status: lost(failed.error()), retry }
+            }),
+            Err(error) => Err(Unsent { status: lost(&error), retry: true }),
+        };
+        waiting.ended = true;
+        answer
     }
 
-    async fn sender(&self, deadline: Instant) -> Result<SendRequest<RopeBody>, Status> {
+    async fn sender(&self, deadline: Instant) -> Result<Connected, Status> {
         loop {
             let connected = match self.slots().await {
                 Ok(slots) => match self.next_connected(&slots) {
@@ -189,8 +209,8 @@ impl Connections {
     }
 
     /// The next connection that there is. Those that are missing are made beside the call.
-    fn next_connected(&self, slots: &[Arc<Slot>]) -> Option<SendRequest<RopeBody>> {
-        let sender = slots.iter().find_map(|slot| slot.sender())?;
+    fn next_connected(&self, slots: &[Arc<Slot>]) -> Option<Connected> {
+        let connected = slots.iter().find_map(|slot| Some((Arc::clone(slot), slot.sender()?)))?;
         if !self.pick_first {
             for slot in slots.iter().filter(|slot| slot.wants_connection()) {
                 let (slot, dialler) = (Arc::clone(slot), Arc::clone(&self.dialler));
@@ -201,19 +221,20 @@ impl Connections {
                 });
             }
         }
-        Some(sender)
+        Some(connected)
     }
 
     /// The first connection that can be made: of all addresses at once, or in their order.
-    async fn connect(&self, slots: &[Arc<Slot>]) -> io::Result<SendRequest<RopeBody>> {
+    async fn connect(&self, slots: &[Arc<Slot>]) -> io::Result<Connected> {
+        let connect = async |slot: &Arc<Slot>| Ok((Arc::clone(slot), slot.connect(&self.dialler).await?));
         if !self.pick_first {
-            let all = slots.iter().map(|slot| Box::pin(slot.connect(&self.dialler)));
-            return select_ok(all).await.map(|(sender, _)| sender);
+            let all = slots.iter().map(|slot| Box::pin(connect(slot)));
+            return select_ok(all).await.map(|(connected, _)| connected);
         }
         let mut refused = io::Error::from(io::ErrorKind::NotFound);
         for slot in slots {
-            match slot.connect(&self.dialler).await {
-                Ok(sender) => return Ok(sender),
+            match connect(slot).await {
+                Ok(connected) => return Ok(connected),
                 Err(error) => refused = error,
             }
         }
@@ -248,10 +269,24 @@ impl Pool {
                 self.slots.push(Arc::new(Slot {
                     peer,
                     ready: Mutex::default(),
+                    unanswered: AtomicUsize::new(0),
                     failed: Mutex::default(),
                     connecting: tokio::sync::Mutex::default(),
                 }));
             }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let unanswered = &self.slot.unanswered;
+        if self.ended {
+            unanswered.store(0, Ordering::Relaxed);
+        } else if unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_UNANSWERED {
+            unanswered.store(0, Ordering::Relaxed);
+            // Calls that are still under way on it go on.
+            *locked(&self.slot.ready) = None;
         }
     }
 }

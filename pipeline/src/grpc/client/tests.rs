@@ -158,3 +158,27 @@ async fn the_first_address_is_all_that_pick_first_uses() {
     name.lock().unwrap().remove(0);
     call_until(&channel, "the other is called", || two.calls.0.load(Ordering::Relaxed) > 0).await;
 }
+
+/// A destination whose packets are lost: connected, and silent.
+#[tokio::test]
+async fn a_connection_that_never_answers_is_replaced() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name: Name = Arc::new(Mutex::new(vec![Peer::Tcp(listener.local_addr().unwrap())]));
+    let channel = channel(&name, "round_robin");
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        loop {
+            silent.push(listener.accept().await.unwrap());
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    for call in 1..=4 {
+        let soon = Some(Instant::now() + Duration::from_millis(50));
+        let failure = channel.unary(METHOD, Vec::new(), None, soon, None).await.unwrap_err();
+        assert!(!failure.is_permanent(), "{failure}");
+        let expected = if call <= 3 { 1 } else { 2 };
+        assert_eq!(accepted.load(Ordering::Relaxed), expected, "after call {call}");
+    }
+}

@@ -9,12 +9,19 @@ mod tests;
 pub use answer::HttpResponse;
 pub use config::{CompressionParams, CookiesConfig, HttpClientConfig, uri_problem};
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use hyper_util::{
-    client::legacy::Client,
+    client::legacy::{
+        Client,
+        connect::{CaptureConnection, capture_connection},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::sync::Semaphore;
@@ -26,7 +33,10 @@ use crate::{
     compression::{Encoding, compress},
     reply::{Code, Failure},
 };
-use connector::Connector;
+use connector::{Born, Connector};
+
+/// How long a connection is used. The next one goes where the name leads then.
+const LONGEST_USE: Duration = Duration::from_secs(300);
 
 /// What Sluice calls itself.
 pub const USER_AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
@@ -40,6 +50,7 @@ pub struct HttpClient {
     level: Option<i32>,
     auth: Option<Arc<dyn ClientAuth>>,
     connections: Option<Arc<Semaphore>>,
+    longest_use: Duration,
 }
 
 /// A request that sends something.
@@ -119,6 +130,7 @@ impl HttpClient {
             auth,
             connections: (config.max_conns_per_host > 0)
                 .then(|| Arc::new(Semaphore::new(config.max_conns_per_host.min(Semaphore::MAX_PERMITS)))),
+            longest_use: LONGEST_USE,
         })
     }
 
@@ -135,11 +147,13 @@ impl HttpClient {
                 Some(connections) => connections.acquire().await.ok(),
                 None => None,
             };
-            let request = self.request(post, &place).await?;
+            let mut request = self.request(post, &place).await?;
+            let connection = capture_connection(&mut request);
             let response = self.client.request(request).await.map_err(|error| {
                 Failure::retryable(format!("sending to {place} failed: {}", chain(&error)))
                     .with_code(Code::Unavailable)
             })?;
+            self.retire(&connection);
             HttpResponse::read(response, &place, answer::BODY_LIMIT).await
         };
         tokio::select! {
@@ -147,6 +161,24 @@ impl HttpClient {
             () = until(deadline) => Err(Failure::retryable(format!("{place} did not answer in time"))
                 .with_code(Code::DeadlineExceeded)),
         }
+    }
+
+    /// Has a connection that was used for long enough not be used again.
+    fn retire(&self, connection: &CaptureConnection) {
+        if let Some(connected) = &*connection.connection_metadata() {
+            let mut extensions = http::Extensions::new();
+            connected.get_extras(&mut extensions);
+            if extensions.get::<Born>().is_some_and(|Born(since)| since.elapsed() >= self.longest_use) {
+                connected.poison();
+            }
+        }
+    }
+
+    /// The same with another time until connections are replaced.
+    #[cfg(test)]
+    fn with_longest_use(mut self, longest_use: Duration) -> Self {
+        self.longest_use = longest_use;
+        self
     }
 
     /// Sends a request without credentials or compression and returns the answer, whatever its status. Redirections
