@@ -1,9 +1,28 @@
 //! The extensions, a folder each.
 
+#[cfg(any(
+    feature = "basicauth",
+    feature = "bearertokenauth",
+    feature = "headers_setter",
+    feature = "oauth2client",
+    feature = "oidc"
+))]
+#[allow(dead_code, reason = "each authenticator needs only some of it")]
+mod authenticator;
+#[cfg(feature = "basicauth")]
+pub mod basicauth;
+#[cfg(feature = "bearertokenauth")]
+pub mod bearertokenauth;
 #[cfg(feature = "file_storage")]
 pub mod file_storage;
+#[cfg(feature = "headers_setter")]
+pub mod headers_setter;
 #[cfg(feature = "health_check")]
 pub mod health_check;
+#[cfg(feature = "oauth2client")]
+pub mod oauth2client;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 #[cfg(any(feature = "health_check", feature = "pprof", feature = "zpages"))]
 mod pages;
 #[cfg(feature = "pprof")]
@@ -15,10 +34,20 @@ use sluice_pipeline::component::Registry;
 
 /// Adds every extension of this build.
 pub fn register(registry: &mut Registry) {
+    #[cfg(feature = "basicauth")]
+    registry.extension::<basicauth::BasicAuth>();
+    #[cfg(feature = "bearertokenauth")]
+    registry.extension::<bearertokenauth::BearerTokenAuth>();
     #[cfg(feature = "file_storage")]
     registry.extension::<file_storage::FileStorage>();
+    #[cfg(feature = "headers_setter")]
+    registry.extension::<headers_setter::HeadersSetter>();
     #[cfg(feature = "health_check")]
     registry.extension::<health_check::HealthCheck>();
+    #[cfg(feature = "oauth2client")]
+    registry.extension::<oauth2client::OAuth2Client>();
+    #[cfg(feature = "oidc")]
+    registry.extension::<oidc::Oidc>();
     #[cfg(feature = "pprof")]
     registry.extension::<pprof::Pprof>();
     #[cfg(feature = "zpages")]

@@ -10,6 +10,7 @@ pub mod config;
 pub mod consumer;
 pub mod exchange;
 pub mod export;
+pub mod from_files;
 pub mod graph;
 pub mod grpc;
 pub mod http;

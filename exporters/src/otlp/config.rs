@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
-    component::{ComponentConfig, Problem},
+    component::{ComponentConfig, Problem, Reference},
     config::types::Duration,
     export::{QueueConfig, RetryConfig},
     grpc::GrpcClientConfig,
@@ -53,5 +53,9 @@ impl ComponentConfig for OtlpConfig {
 
     fn file_problems(&self) -> Vec<Problem> {
         self.client.file_problems()
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.client.references()
     }
 }

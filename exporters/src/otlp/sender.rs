@@ -26,7 +26,7 @@ impl GrpcSender {
             [only] => only.compressed(),
             _ => None,
         };
-        match self.channel.unary(self.method, chunks, untouched, deadline).await {
+        match self.channel.unary(self.method, chunks, untouched, deadline, Some(batch.context())).await {
             // The status says that the request was taken; what cannot be read beyond that changes nothing.
             Ok(response) => PartialSuccess::decode(&response).unwrap_or_default().into(),
             Err(failure) => failure.into(),

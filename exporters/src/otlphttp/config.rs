@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
     Signal,
-    component::{ComponentConfig, Problem},
+    component::{ComponentConfig, Problem, Reference},
     export::{QueueConfig, RetryConfig},
     http::client::{HttpClientConfig, uri_problem},
     squash,
@@ -96,5 +96,9 @@ impl ComponentConfig for OtlpHttpConfig {
 
     fn file_problems(&self) -> Vec<Problem> {
         self.client.file_problems()
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.client.references()
     }
 }

@@ -43,6 +43,7 @@ impl HttpSender {
                 _ => None,
             },
             deadline,
+            context: Some(batch.context()),
         }
     }
 
@@ -56,6 +57,7 @@ impl HttpSender {
             chunks: vec![Bytes::from(text)],
             compressed: None,
             deadline,
+            context: Some(batch.context()),
         }
     }
 }

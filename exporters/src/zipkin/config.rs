@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
-    component::{ComponentConfig, Problem},
+    component::{ComponentConfig, Problem, Reference},
     export::{QueueConfig, RetryConfig},
     http::client::HttpClientConfig,
     squash,
@@ -50,5 +50,9 @@ impl ComponentConfig for ZipkinConfig {
 
     fn file_problems(&self) -> Vec<Problem> {
         self.client.file_problems()
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.client.references()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::future::BoxFuture;
 use http::{StatusCode, Uri};
 use sluice_pipeline::{
-    Batch, Failure, Reply,
+    Batch, Context, Failure, Reply,
     budget::Budget,
     component::{BuildError, ComponentContext},
     export::Sender,
@@ -54,7 +54,7 @@ impl ZipkinSender {
             dropped += request.dropped as u64;
             if request.spans > 0 {
                 let _charge = self.budget.charge_anyway(request.body.len() as u64);
-                self.post(request.body, deadline).await?;
+                self.post(request.body, batch.context(), deadline).await?;
             }
         }
         Ok(match dropped {
@@ -67,13 +67,19 @@ impl ZipkinSender {
         })
     }
 
-    async fn post(&self, body: Vec<u8>, deadline: Option<Instant>) -> Result<(), Failure> {
+    async fn post(&self, body: Vec<u8>, context: &Context, deadline: Option<Instant>) -> Result<(), Failure> {
         let content_type = match self.format {
             Format::Json => "application/json",
             Format::Protobuf => "application/x-protobuf",
         };
-        let post =
-            Post { uri: &self.uri, content_type, chunks: vec![body.into()], compressed: None, deadline };
+        let post = Post {
+            uri: &self.uri,
+            content_type,
+            chunks: vec![body.into()],
+            compressed: None,
+            deadline,
+            context: Some(context),
+        };
         let response = self.client.post(post).await?;
         failure(&response).map_or(Ok(()), Err)
     }

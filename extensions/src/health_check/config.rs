@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
-    component::{ComponentConfig, NotBuilt, Problem},
+    component::{ComponentConfig, NotBuilt, Problem, Reference},
     http::server::HttpServerConfig,
     squash,
 };
@@ -101,5 +101,9 @@ impl ComponentConfig for HealthCheckConfig {
 
     fn file_problems(&self) -> Vec<Problem> {
         self.server.file_problems("")
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.server.references("")
     }
 }

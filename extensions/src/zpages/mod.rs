@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sluice_pipeline::{
     component::{
         BuildError, ComponentConfig, Declaration, Endpoint, Extension, ExtensionContext, ExtensionFactory,
-        NotBuilt, Problem,
+        NotBuilt, Problem, Reference,
     },
     graph::Status,
     http::{ResponseBody, server::HttpServerConfig, with_type},
@@ -60,6 +60,10 @@ impl ComponentConfig for ZpagesConfig {
 
     fn file_problems(&self) -> Vec<Problem> {
         self.server.file_problems("")
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.server.references("")
     }
 }
 

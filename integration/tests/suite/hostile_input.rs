@@ -17,14 +17,14 @@ const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Sluice with small limits before a sink that counts what is malformed.
-struct Victim {
-    setup: Setup,
-    sluice: Sluice,
-    sink: Sink,
+pub(crate) struct Victim {
+    pub(crate) setup: Setup,
+    pub(crate) sluice: Sluice,
+    pub(crate) sink: Sink,
 }
 
 impl Victim {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let sink = sink(std::time::Duration::ZERO).await;
         let setup = Setup::new();
         let config = setup
@@ -52,7 +52,7 @@ exporters:
         Self { setup, sluice, sink }
     }
 
-    fn http(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub(crate) fn http(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
         post(self.setup.http, "/v1/traces", headers, body)
     }
 
@@ -60,12 +60,12 @@ exporters:
         post(self.setup.zipkin, "/api/v2/spans", headers, body)
     }
 
-    fn grpc(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub(crate) fn grpc(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
         grpc(self.setup.grpc, TRACES, headers, body)
     }
 
     /// Valid requests still pass, each of them, and nothing else ever did.
-    fn assert_unharmed(self, taken_before: u64) {
+    pub(crate) fn assert_unharmed(self, taken_before: u64) {
         let good = spans(3);
         assert_eq!(self.http(&[PROTOBUF], good.clone()).status, 200);
         assert_eq!(self.grpc(&[], frame(&good, false)).grpc_status, Some(0));
@@ -78,7 +78,7 @@ exporters:
     }
 
     /// The sum of a counter over all its labels.
-    fn counter(&self, name: &str) -> f64 {
+    pub(crate) fn counter(&self, name: &str) -> f64 {
         let exposition = get(self.setup.telemetry, "/metrics").body;
         let exposition = String::from_utf8(exposition.to_vec()).unwrap();
         let values = exposition.lines().filter(|line| line.starts_with(name));
@@ -86,11 +86,11 @@ exporters:
     }
 }
 
-fn spans(count: usize) -> Bytes {
+pub(crate) fn spans(count: usize) -> Bytes {
     generate(Kind::Traces, count, Compression::None, 1).remove(0).body
 }
 
-fn gzip(bytes: Vec<u8>) -> Bytes {
+pub(crate) fn gzip(bytes: Vec<u8>) -> Bytes {
     compress(bytes, Compression::Gzip)
 }
 

@@ -13,6 +13,10 @@ mod collector_files;
 #[cfg(test)]
 mod durable;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod hostile_clients;
+#[cfg(test)]
 mod hostile_input;
 #[cfg(test)]
 mod kernel;
@@ -42,5 +46,7 @@ mod sdk_node;
 mod sdk_python;
 #[cfg(test)]
 mod sdk_rate;
+#[cfg(test)]
+mod security;
 #[cfg(test)]
 mod zipkin;

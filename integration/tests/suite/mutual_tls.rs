@@ -5,36 +5,17 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use sluice_integration::payload::{Compression, Kind, generate};
 use sluice_integration::transport::frame;
 use tokio::task::block_in_place;
 
 use crate::lifecycle::sink;
+use crate::support::certificates::{authority, issue};
 use crate::support::{Setup, eventually, get, program};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// Each client presents the certificate `<name>.crt` with `<name>.key`, the last one none.
 const CLIENTS: [(&str, bool); 4] = [("good", true), ("stranger", false), ("expired", false), ("", false)];
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority(name: &str) -> Authority {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// Writes a certificate for localhost with its key, expired if `until` is a year gone by.
-fn issue(setup: &Setup, issuer: &Authority, name: &str, until: i32) {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(until, 1, 1);
-    let key = KeyPair::generate().unwrap();
-    setup.write(&format!("{name}.crt"), &params.signed_by(&key, issuer).unwrap().pem());
-    setup.write(&format!("{name}.key"), &key.serialize_pem());
-}
 
 fn certificates(setup: &Setup) {
     let ours = authority("ours");

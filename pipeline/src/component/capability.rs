@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, Response};
 
 use super::ComponentId;
 use crate::{
-    batch::Batch,
+    batch::{Batch, Context},
     reply::{Failure, Reply},
     signal::Signal,
 };
@@ -26,10 +26,35 @@ pub struct Capabilities {
     pub upstream: Option<Arc<dyn Upstream>>,
 }
 
+/// A capability that the configuration of a component asks of an extension by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// [`ClientAuth`].
+    ClientAuth,
+    /// [`ServerAuth`].
+    ServerAuth,
+}
+
+/// An extension that a component needs, as its configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The key below the component that names it, such as `auth.authenticator`.
+    pub key: String,
+    /// The extension.
+    pub id: ComponentId,
+    /// What it must be able to do.
+    pub needs: Capability,
+}
+
 /// Adds credentials to outgoing requests.
 pub trait ClientAuth: Send + Sync {
-    /// Headers to add to the next request.
-    fn headers(&self) -> BoxFuture<'_, Result<HeaderMap, Failure>>;
+    /// Changes the headers of the next request, which carries a batch with this context. Values that are secret are
+    /// marked as sensitive.
+    fn authorise<'a>(
+        &'a self,
+        headers: &'a mut HeaderMap,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<(), Failure>>;
 }
 
 /// Checks credentials of incoming requests.
@@ -41,10 +66,21 @@ pub trait ServerAuth: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, AuthRefusal>>;
 }
 
-/// Credentials that are missing or wrong. Says nothing of what would have been right.
+/// Why a client is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct AuthRefusal(pub String);
+pub enum AuthRefusal {
+    /// Its credentials are missing or wrong. Says nothing of what would have been right.
+    #[error("{message}")]
+    Wrong {
+        /// What is wrong with them.
+        message: &'static str,
+        /// The value of `WWW-Authenticate` (RFC 9110, 11.6.1).
+        challenge: &'static str,
+    },
+    /// Its credentials cannot be checked now; it may try again.
+    #[error("credentials cannot be checked at the moment: {0}")]
+    Unavailable(String),
+}
 
 /// Holds durable queues.
 pub trait Storage: Send + Sync {
@@ -93,6 +129,16 @@ pub struct QueueUsage {
 pub trait Upstream: Send + Sync {
     /// Sends a unary call on and returns the answer.
     fn relay(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Failure>>;
+}
+
+impl fmt::Display for Capability {
+    /// What an extension does that has it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::ClientAuth => "add credentials to the requests of exporters",
+            Self::ServerAuth => "check the credentials of the clients of receivers",
+        })
+    }
 }
 
 impl fmt::Debug for Capabilities {

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::Reference;
 use crate::signal::Signal;
 
 /// The single declaration of a component type.
@@ -64,6 +65,11 @@ pub trait ComponentConfig: DeserializeOwned + JsonSchema + Send + Sync + 'static
     /// Checks the files that it names and that are read when the component is built, such as certificates. Asked of
     /// components that a pipeline uses; reads and never writes.
     fn file_problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// The extensions that it needs, checked before anything is built.
+    fn references(&self) -> Vec<Reference> {
         Vec::new()
     }
 }

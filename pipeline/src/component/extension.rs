@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 
-use super::{BuildError, Capabilities, ComponentConfig, ComponentContext, Declaration, Endpoint, Listeners};
+use super::{
+    BuildError, Capabilities, Capability, ComponentConfig, ComponentContext, Declaration, Endpoint, Listeners,
+};
 
 /// A type of extension.
 pub trait ExtensionFactory: 'static {
@@ -17,6 +19,12 @@ pub trait ExtensionFactory: 'static {
 
     /// The endpoints that the host binds for it before anything starts.
     fn endpoints(config: &Self::Config) -> Vec<Endpoint>;
+
+    /// What it can do for other components with this configuration: those of its [`Extension::capabilities`] that
+    /// references ask for.
+    fn offers(_config: &Self::Config) -> Vec<Capability> {
+        Vec::new()
+    }
 
     /// Builds it.
     ///

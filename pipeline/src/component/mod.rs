@@ -15,8 +15,8 @@ mod receiver;
 mod registry;
 
 pub use capability::{
-    AuthRefusal, Capabilities, ClientAuth, DurableQueue, QueueOwner, QueueUsage, ServerAuth, Storage,
-    Upstream,
+    AuthRefusal, Capabilities, Capability, ClientAuth, DurableQueue, QueueOwner, QueueUsage, Reference,
+    ServerAuth, Storage, Upstream,
 };
 pub use connector::{ConnectorContext, ConnectorFactory};
 pub use declaration::{ComponentConfig, Declaration, Kind, Pair, Problem, Stability};

@@ -5,9 +5,9 @@ use std::{any::Any, collections::HashMap, sync::Arc};
 use schemars::Schema;
 
 use super::{
-    BuildError, ComponentConfig, ConnectorContext, ConnectorFactory, Declaration, Endpoint, ExporterContext,
-    ExporterFactory, Extension, ExtensionContext, ExtensionFactory, Kind, Problem, ProcessorContext,
-    ProcessorFactory, Receiver, ReceiverContext, ReceiverFactory,
+    BuildError, Capability, ComponentConfig, ConnectorContext, ConnectorFactory, Declaration, Endpoint,
+    ExporterContext, ExporterFactory, Extension, ExtensionContext, ExtensionFactory, Kind, Problem,
+    ProcessorContext, ProcessorFactory, Receiver, ReceiverContext, ReceiverFactory, Reference,
 };
 use crate::{
     config::{Node, Problems, decode},
@@ -30,6 +30,7 @@ pub struct Entry {
     schema: fn() -> Schema,
     decode: fn(&Node, &mut Problems) -> Option<AnyConfig>,
     file_problems: fn(&AnyConfig) -> Vec<Problem>,
+    references: fn(&AnyConfig) -> Vec<Reference>,
     build: Build,
 }
 
@@ -54,6 +55,7 @@ enum Build {
     Extension {
         holds_queues: bool,
         endpoints: fn(&AnyConfig) -> Vec<Endpoint>,
+        offers: fn(&AnyConfig) -> Vec<Capability>,
         build: fn(AnyConfig, ExtensionContext) -> Result<Box<dyn Extension>, BuildError>,
     },
 }
@@ -106,6 +108,7 @@ impl Registry {
             Build::Extension {
                 holds_queues: F::HOLDS_QUEUES,
                 endpoints: |config| config.get().map_or_else(Vec::new, F::endpoints),
+                offers: |config| config.get().map_or_else(Vec::new, F::offers),
                 build: |config, context| F::build(config.take()?, context),
             },
         );
@@ -118,6 +121,7 @@ impl Registry {
             schema: || schemars::schema_for!(C),
             decode: |node, problems| decode_checked::<C>(node, problems),
             file_problems: |config| config.get().map_or_else(Vec::new, C::file_problems),
+            references: |config| config.get().map_or_else(Vec::new, C::references),
             build,
         });
     }
@@ -160,6 +164,21 @@ impl Entry {
     #[must_use]
     pub fn file_problems(&self, config: &AnyConfig) -> Vec<Problem> {
         (self.file_problems)(config)
+    }
+
+    /// The extensions that a configuration needs.
+    #[must_use]
+    pub fn references(&self, config: &AnyConfig) -> Vec<Reference> {
+        (self.references)(config)
+    }
+
+    /// What an extension can do for other components.
+    #[must_use]
+    pub fn offers(&self, config: &AnyConfig) -> Vec<Capability> {
+        match &self.build {
+            Build::Extension { offers, .. } => offers(config),
+            _ => Vec::new(),
+        }
     }
 
     /// The endpoints that the host binds for it.

@@ -25,7 +25,7 @@ const MARKS: [&str; 14] = [
 /// Ends of key names that have a mark but say where something is or how it is called, not what it is.
 const HARMLESS_ENDS: [&str; 6] = ["_file", "_url", "_endpoint", "_type", "tokenauth", "cookies"];
 /// Keys below which every value is secret, whatever its name.
-const SECTIONS: [&str; 3] = ["headers", "response_headers", "static_headers"];
+const SECTIONS: [&str; 4] = ["headers", "response_headers", "static_headers", "inline"];
 /// What may surround a key in a line.
 const AROUND_KEYS: [char; 7] = [' ', '\t', '-', '"', '\'', '{', '?'];
 

@@ -6,6 +6,7 @@ mod instances;
 mod listen;
 mod mark;
 mod plan;
+mod references;
 mod service;
 mod status;
 mod storage;

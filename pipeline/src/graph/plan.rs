@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{endpoints, listen::Claim, storage, wiring};
+use super::{endpoints, listen::Claim, references, storage, wiring};
 use crate::{
     component::{AnyConfig, ComponentId, Endpoint, Entry, Kind, Pair, PipelineId, Registry},
     config::{Definition, Document, Located, Node, Pipeline, Problems, known, suggest},
@@ -96,6 +96,7 @@ impl<'r> Plan<'r> {
         // Only of a sound plan: each file is read, each port compared, as they would be used.
         if !found.has_errors() {
             plan.check_files(&mut found);
+            references::check(document, &plan, &mut found);
             endpoints::check(document, &plan, &mut found);
         }
         let sound = !found.has_errors();

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::client::Endpoint;
 use crate::{
-    component::{NotBuilt, Problem, Transport},
+    component::{NotBuilt, Problem, Reference, Transport},
     compression::Encoding,
     config::types::{Duration, Headers},
     http::{
@@ -30,7 +30,7 @@ pub struct GrpcServerConfig {
     pub tls: Option<ServerTlsConfig>,
     /// The largest message in MiB, as it comes and decompressed; 0 means 4.
     pub max_recv_msg_size_mib: u64,
-    /// How many calls a connection may carry at once; 0 means no limit.
+    /// How many calls a connection may carry at once; 0 means 1,000.
     pub max_concurrent_streams: u32,
     /// Accepted for the Collector's files. Sluice reads frame by frame, of a size that follows the byte budget.
     pub read_buffer_size: u64,
@@ -105,8 +105,9 @@ pub struct GrpcClientConfig {
     pub headers: Headers,
     /// The `user-agent`; empty means Sluice's own.
     pub user_agent: String,
-    /// `round_robin` or `pick_first`. One connection is held; each new one goes to the next address of the name
-    /// (`round_robin`) or to the first that answers (`pick_first`).
+    /// `round_robin` uses a connection to each address of the name in turn, up to eight of them; `pick_first` one to
+    /// the first address that answers. The name is looked up again every 30 s while calls are made: new addresses are
+    /// used, connections to others are given up with their last call.
     pub balancer_name: String,
     /// The `:authority` of calls; empty means the endpoint.
     pub authority: String,
@@ -212,6 +213,12 @@ impl GrpcServerConfig {
     pub fn file_problems(&self, key: &str) -> Vec<Problem> {
         self.tls.as_ref().map_or_else(Vec::new, |tls| tls.file_problems(&below(key, "tls")))
     }
+
+    /// The extensions that it needs; `key` is where it stands below the component.
+    #[must_use]
+    pub fn references(&self, key: &str) -> Vec<Reference> {
+        self.auth.iter().map(|auth| auth.reference(&below(key, "auth"))).collect()
+    }
 }
 
 impl GrpcClientConfig {
@@ -256,5 +263,11 @@ impl GrpcClientConfig {
             Ok(endpoint) if endpoint.is_encrypted() => self.tls.file_problems("tls"),
             _ => Vec::new(),
         }
+    }
+
+    /// The extensions that it needs.
+    #[must_use]
+    pub fn references(&self) -> Vec<Reference> {
+        self.auth.iter().map(|auth| auth.reference("auth")).collect()
     }
 }

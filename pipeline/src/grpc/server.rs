@@ -138,7 +138,10 @@ impl GrpcServer {
 fn http2(config: &GrpcServerConfig, keepalive: &KeepaliveServerParameters, budget: &Budget) -> Http2Settings {
     let defaults = Http2Settings::for_budget(budget);
     Http2Settings {
-        max_concurrent_streams: (config.max_concurrent_streams > 0).then_some(config.max_concurrent_streams),
+        max_concurrent_streams: match config.max_concurrent_streams {
+            0 => defaults.max_concurrent_streams,
+            most => most,
+        },
         keep_alive_interval: Some(keepalive.time.limit().unwrap_or(PING_AFTER)),
         keep_alive_timeout: keepalive.timeout.limit().unwrap_or(defaults.keep_alive_timeout),
         ..defaults
@@ -213,10 +216,7 @@ impl Service {
         deadline: Option<Instant>,
     ) -> Result<(Message, Vec<(String, String)>), Refusal> {
         let auth = match &self.door.auth {
-            Some(authenticator) => authenticator
-                .authenticate(headers)
-                .await
-                .map_err(|refusal| Refusal::Unauthenticated(refusal.to_string()))?,
+            Some(authenticator) => authenticator.authenticate(headers).await?,
             None => Vec::new(),
         };
         Ok((self.door.read(headers, body, deadline).await?, auth))

@@ -96,7 +96,7 @@ impl Fixture {
     }
 
     async fn call(&self, path: &'static str, message: Vec<u8>) -> Result<Bytes, Failure> {
-        self.channel("none").unary(path, vec![message.into()], None, None).await
+        self.channel("none").unary(path, vec![message.into()], None, None, None).await
     }
 }
 
@@ -107,7 +107,7 @@ async fn a_message_goes_and_comes_in_every_encoding() {
     for compression in ["none", "gzip", "zstd", "snappy"] {
         let channel = fixture.channel(compression);
         let chunks = vec![Bytes::copy_from_slice(&message[..1000]), Bytes::copy_from_slice(&message[1000..])];
-        let answer = channel.unary(ECHO, chunks, None, None).await.unwrap();
+        let answer = channel.unary(ECHO, chunks, None, None, None).await.unwrap();
         assert_eq!(answer, message, "{compression}");
     }
     assert_eq!(
@@ -115,7 +115,10 @@ async fn a_message_goes_and_comes_in_every_encoding() {
         2,
         "gzip and zstd may be passed on as they came"
     );
-    assert_eq!(fixture.channel("gzip").unary(ECHO, Vec::new(), None, None).await.unwrap(), Bytes::new());
+    assert_eq!(
+        fixture.channel("gzip").unary(ECHO, Vec::new(), None, None, None).await.unwrap(),
+        Bytes::new()
+    );
 }
 
 #[tokio::test]
@@ -155,11 +158,12 @@ async fn a_deadline_ends_the_call_on_both_sides() {
     let fixture = serve().await;
     let channel = fixture.channel("none");
     let deadline = Some(Instant::now() + Duration::from_millis(200));
-    let refused = channel.unary(NEVER, vec![Bytes::from_static(b"x")], None, deadline).await.unwrap_err();
+    let refused =
+        channel.unary(NEVER, vec![Bytes::from_static(b"x")], None, deadline, None).await.unwrap_err();
     assert_eq!(refused.code, Some(Code::DeadlineExceeded));
     assert!(!refused.is_permanent());
     channel
-        .unary(ECHO, vec![Bytes::from_static(b"x")], None, None)
+        .unary(ECHO, vec![Bytes::from_static(b"x")], None, None, None)
         .await
         .expect("the connection still works");
 }
@@ -168,7 +172,7 @@ async fn a_deadline_ends_the_call_on_both_sides() {
 async fn a_destination_that_is_down_is_named_and_found_again() {
     let fixture = serve().await;
     let (address, channel) = (fixture.address.clone(), fixture.channel("none"));
-    let echo = || channel.unary(ECHO, vec![Bytes::from_static(b"x")], None, None);
+    let echo = || channel.unary(ECHO, vec![Bytes::from_static(b"x")], None, None, None);
     echo().await.unwrap();
     fixture.server.stop(Instant::now() + Duration::from_secs(5)).await;
     let down = echo().await.unwrap_err();
@@ -183,6 +187,6 @@ async fn plaintext_where_tls_is_expected_says_so() {
     let fixture = serve().await;
     let config = GrpcClientConfig { endpoint: fixture.address.clone(), ..GrpcClientConfig::default() };
     let channel = Channel::new(&config, &ComponentContext::detached("otlp", Budget::new(1 << 20))).unwrap();
-    let refused = channel.unary(ECHO, Vec::new(), None, None).await.unwrap_err();
+    let refused = channel.unary(ECHO, Vec::new(), None, None, None).await.unwrap_err();
     assert!(refused.message.contains("insecure"), "{refused}");
 }

@@ -17,6 +17,8 @@ const FIRST_STEP: usize = 64 * 1024;
 const GROWTH: usize = 4;
 /// How much of a refused body is read and thrown away, and for how long, so that the client gets to read the answer.
 const DRAIN_BYTES: usize = 64 << 20;
+/// The same for a client that is not let in.
+const STRANGER_DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
 /// What a body may cost.
@@ -99,12 +101,23 @@ where
 }
 
 /// Reads on and throws away, so that a client which sends its whole request before it reads gets its answer.
-pub async fn drain<B: Body<Data = Bytes> + Unpin>(mut body: B) {
+pub async fn drain<B: Body<Data = Bytes> + Unpin>(body: B) {
+    drain_up_to(body, DRAIN_BYTES).await;
+}
+
+/// As [`drain`], for a client that is not let in: only a little of what it sends, and nothing of what it announces.
+pub async fn drain_stranger<B: Body<Data = Bytes> + Unpin>(body: B) {
+    if body.size_hint().lower() <= STRANGER_DRAIN_BYTES as u64 {
+        drain_up_to(body, STRANGER_DRAIN_BYTES).await;
+    }
+}
+
+async fn drain_up_to<B: Body<Data = Bytes> + Unpin>(mut body: B, limit: usize) {
     let discard = async {
         let mut discarded = 0;
         while let Some(Ok(frame)) = body.frame().await {
             discarded += frame.data_ref().map_or(0, Bytes::len);
-            if discarded > DRAIN_BYTES {
+            if discarded > limit {
                 break;
             }
         }

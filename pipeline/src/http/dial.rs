@@ -1,11 +1,11 @@
 //! Outgoing connections: plain or encrypted.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 
@@ -57,9 +57,25 @@ pub(crate) async fn dial(target: &Target, tls: Option<&ClientTls>) -> Result<Dia
 async fn connect(target: &Target, tls: Option<&ClientTls>) -> Result<Dialled, DialError> {
     let failed = |reason| DialError::Connect { target: target.clone(), reason };
     let host = target.host.trim_matches(['[', ']']);
-    let stream = TcpStream::connect((host, target.port)).await.map_err(failed)?;
+    let addresses = lookup_host((host, target.port)).await.map_err(failed)?.collect();
+    let addresses = shuffled(addresses, fastrand::usize(..));
+    let stream = TcpStream::connect(addresses.as_slice()).await.map_err(failed)?;
     tune(&stream).map_err(failed)?;
     encrypt(target, stream, tls).await
+}
+
+/// The addresses to try, in turn from `start`, so that connections spread over them. The system's choice between IPv4 and
+/// IPv6 stays: those of its first address's kind come first.
+fn shuffled(addresses: Vec<SocketAddr>, start: usize) -> Vec<SocketAddr> {
+    let is_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut preferred, others): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == is_ipv6);
+    if !preferred.is_empty() {
+        let first = start % preferred.len();
+        preferred.rotate_left(first);
+    }
+    preferred.extend(others);
+    preferred
 }
 
 async fn encrypt(target: &Target, stream: TcpStream, tls: Option<&ClientTls>) -> Result<Dialled, DialError> {
@@ -74,7 +90,8 @@ async fn encrypt(target: &Target, stream: TcpStream, tls: Option<&ClientTls>) ->
     Ok(Dialled { stream: Box::new(stream), is_http2 })
 }
 
-fn tune(stream: &TcpStream) -> io::Result<()> {
+/// Has the system notice a peer that is gone.
+pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_PATIENCE).with_interval(TCP_PATIENCE))?;
@@ -86,5 +103,20 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}:{}", self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_spread_over_addresses_of_the_preferred_kind() {
+        let all = ["10.0.0.1:1", "[::1]:1", "10.0.0.2:1"].map(|text| text.parse::<SocketAddr>().unwrap());
+        let first = |start| shuffled(all.to_vec(), start).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(first(0), ["10.0.0.1:1", "10.0.0.2:1", "[::1]:1"]);
+        assert_eq!(first(1), ["10.0.0.2:1", "10.0.0.1:1", "[::1]:1"]);
+        assert_eq!(first(usize::MAX), first(1));
+        assert!(shuffled(Vec::new(), 3).is_empty());
     }
 }

@@ -13,6 +13,8 @@ pub use client_auth::ClientAuthConfig;
 pub use refusal::Refusal;
 pub use retry_after::retry_after;
 
+pub(crate) use client_auth::warn_of_plaintext;
+pub(crate) use dial::tune;
 pub(crate) use retry_after::LONGEST_DELAY;
 pub(crate) use rope::{Rope, RopeBody};
 

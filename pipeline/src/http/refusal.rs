@@ -6,12 +6,13 @@ use http::StatusCode;
 
 use crate::{
     budget::Exhausted,
+    component::AuthRefusal,
     compression::{DecompressError, UnknownEncoding},
     reply::Code,
 };
 
-/// How soon a client may try again when the memory budget is used up.
-const BUDGET_RETRY: Duration = Duration::from_secs(1);
+/// How soon a client may try again when the memory budget is used up, or its credentials cannot be checked.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a request was refused at the door.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +46,18 @@ pub enum Refusal {
     /// Credentials are missing or wrong.
     #[error("{0}")]
     Unauthenticated(String),
+    /// Credentials cannot be checked now.
+    #[error("{0}")]
+    Unchecked(String),
+}
+
+impl From<AuthRefusal> for Refusal {
+    fn from(refusal: AuthRefusal) -> Self {
+        match refusal {
+            AuthRefusal::Wrong { message, .. } => Self::Unauthenticated(message.to_owned()),
+            AuthRefusal::Unavailable(_) => Self::Unchecked(refusal.to_string()),
+        }
+    }
 }
 
 impl Refusal {
@@ -63,7 +76,7 @@ impl Refusal {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge { .. } | Self::Aborted(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Exhausted(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Exhausted(_) | Self::Unchecked(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
             Self::UnsupportedEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -76,7 +89,7 @@ impl Refusal {
     pub const fn code(&self) -> Code {
         match self {
             Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::Exhausted(_) => Code::Unavailable,
+            Self::Exhausted(_) | Self::Unchecked(_) => Code::Unavailable,
             Self::Slow | Self::Deadline => Code::DeadlineExceeded,
             Self::Aborted(_) => Code::Cancelled,
             Self::UnsupportedEncoding(_) => Code::Unimplemented,
@@ -89,7 +102,7 @@ impl Refusal {
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Exhausted(_) => Some(BUDGET_RETRY),
+            Self::Exhausted(_) | Self::Unchecked(_) => Some(RETRY),
             _ => None,
         }
     }
@@ -106,6 +119,7 @@ impl Refusal {
             Self::UnsupportedEncoding(_) => "unsupported_encoding",
             Self::Malformed(_) => "malformed",
             Self::Unauthenticated(_) => "unauthenticated",
+            Self::Unchecked(_) => "auth_unavailable",
         }
     }
 }

@@ -1,13 +1,20 @@
 //! The keys of `tls`, for clients and for servers.
 
+use std::{path::PathBuf, time};
+
 use rustls::{SupportedProtocolVersion, version};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::{subjects, suites};
 use crate::{
     component::{NotBuilt, Problem},
-    config::types::Secret,
+    config::types::{Duration, Secret},
+    from_files::Files,
 };
+
+/// How long a look at the client CAs is good for with `client_ca_file_reload`.
+const CLIENT_CA_LOOK: time::Duration = time::Duration::from_secs(1);
 
 /// The keys that both sides have, once.
 macro_rules! tls_config {
@@ -36,12 +43,14 @@ macro_rules! tls_config {
             pub include_system_ca_certs_pool: bool,
             /// Not in this build.
             pub include_insecure_cipher_suites: NotBuilt,
-            /// Not in this build.
-            pub cipher_suites: NotBuilt,
-            /// Not in this build.
-            pub curve_preferences: NotBuilt,
-            /// Not in this build: `SIGHUP` and `--watch` read the files again.
-            pub reload_interval: NotBuilt,
+            /// The cipher suites of TLS 1.2, such as `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`; empty means all secure
+            /// ones. Those of 1.3 stay as they are unless one of them is named.
+            pub cipher_suites: Vec<String>,
+            /// The key exchange groups, the preferred one first: `X25519`, `P256`, `P384`; empty means all three.
+            pub curve_preferences: Vec<String>,
+            /// How often the files are looked at for changes, certificates and CAs alike. What has changed holds for new
+            /// connections; open ones stay. 0 means never.
+            pub reload_interval: Duration,
             /// Not in this build.
             pub tpm: NotBuilt,
             $($(#[$own_meta])* pub $own: $type,)*
@@ -56,9 +65,6 @@ macro_rules! tls_config {
                         self.include_insecure_cipher_suites,
                         "only secure cipher suites are offered",
                     ),
-                    ("cipher_suites", self.cipher_suites, "all secure cipher suites are offered"),
-                    ("curve_preferences", self.curve_preferences, "X25519, P-256 and P-384 are offered"),
-                    ("reload_interval", self.reload_interval, "SIGHUP or --watch reads the files again"),
                     ("tpm", self.tpm, "use key_file or key_pem"),
                 ] {
                     value.report(format!("{key}.{name}"), instead, &mut problems);
@@ -78,6 +84,9 @@ macro_rules! tls_config {
                 if let Err(problem) = versions(key, &self.min_version, &self.max_version) {
                     problems.push(problem);
                 }
+                if let Err(unknown) = suites::provider(key, &self.cipher_suites, &self.curve_preferences) {
+                    problems.extend(unknown);
+                }
                 let certificate = self.cert_file.is_some() || self.cert_pem.is_some();
                 let private_key = self.key_file.is_some() || self.key_pem.is_some();
                 if certificate && !private_key {
@@ -86,6 +95,16 @@ macro_rules! tls_config {
                     problems.push(Problem::at(key, "a private key needs its certificate; set cert_file"));
                 }
                 problems
+            }
+
+            /// The files that it is made of, if they are looked at again.
+            fn common_files(&self, key: &str) -> Option<Files> {
+                let paths = [&self.ca_file, &self.cert_file, &self.key_file];
+                self.reload_interval.limit().map(|every| Files {
+                    what: format!("the certificates of {key}"),
+                    paths: paths.into_iter().flatten().map(PathBuf::from).collect(),
+                    every,
+                })
             }
         }
     };
@@ -109,8 +128,12 @@ tls_config! {
         /// File with the PEM certificates of the CAs that client certificates must come from. If set, clients must
         /// present one.
         client_ca_file: Option<String>,
-        /// Not in this build: `SIGHUP` and `--watch` read the file again.
-        client_ca_file_reload: NotBuilt,
+        /// Looks at `client_ca_file` for changes, once a second at most. What has changed holds for new connections.
+        client_ca_file_reload: bool,
+        /// Sluice's own key: which clients with a certificate of `client_ca_file` may connect. A client needs a name by
+        /// one of these, in which `*` stands for any text: `CN=agent-*`, `O=…`, `OU=…` of its subject, or
+        /// `DNS:*.agents.example.com`, `URI:spiffe://…`, `email:…`, `IP:…` of its alternative names. Empty means all.
+        allowed_client_subjects: Vec<String>,
     }
 }
 
@@ -120,6 +143,11 @@ impl ClientTlsConfig {
     pub fn problems(&self, key: &str) -> Vec<Problem> {
         self.common_problems(key)
     }
+
+    /// The files that it is made of, if they are looked at again.
+    pub(super) fn files(&self, key: &str) -> Option<Files> {
+        self.common_files(key)
+    }
 }
 
 impl ServerTlsConfig {
@@ -127,15 +155,35 @@ impl ServerTlsConfig {
     #[must_use]
     pub fn problems(&self, key: &str) -> Vec<Problem> {
         let mut problems = self.common_problems(key);
-        self.client_ca_file_reload.report(
-            format!("{key}.client_ca_file_reload"),
-            "SIGHUP or --watch reads the file again",
-            &mut problems,
-        );
+        for (asked, name) in [
+            (self.client_ca_file_reload, "client_ca_file_reload"),
+            (!self.allowed_client_subjects.is_empty(), "allowed_client_subjects"),
+        ] {
+            if asked && self.client_ca_file.is_none() {
+                let message = "only clients with a certificate have one; set client_ca_file";
+                problems.push(Problem::at(format!("{key}.{name}"), message));
+            }
+        }
+        let rules = self.allowed_client_subjects.iter().filter_map(|rule| subjects::problem(rule));
+        problems.extend(rules.map(|problem| Problem::at(format!("{key}.allowed_client_subjects"), problem)));
         if self.cert_file.is_none() && self.cert_pem.is_none() {
             problems.push(Problem::at(key, "a TLS server needs a certificate; set cert_file and key_file"));
         }
         problems
+    }
+
+    /// The files that it is made of, if they are looked at again.
+    pub(super) fn files(&self, key: &str) -> Option<Files> {
+        let client_ca = self.client_ca_file.iter().map(PathBuf::from);
+        if let Some(mut files) = self.common_files(key) {
+            files.paths.extend(client_ca);
+            return Some(files);
+        }
+        self.client_ca_file_reload.then(|| Files {
+            what: format!("the client CAs of {key}"),
+            paths: client_ca.collect(),
+            every: CLIENT_CA_LOOK,
+        })
     }
 }
 

@@ -5,7 +5,10 @@ mod config;
 mod explain;
 mod files;
 mod material;
+mod names;
 mod server;
+mod subjects;
+mod suites;
 #[cfg(test)]
 mod tests;
 mod unverified;
@@ -14,9 +17,7 @@ pub use client::{ClientStream, ClientTls};
 pub use config::{ClientTlsConfig, ServerTlsConfig};
 pub use server::{ServerStream, ServerTls};
 
-use std::sync::{Arc, LazyLock};
-
-use rustls::crypto::CryptoProvider;
+use crate::component::{BuildError, Problem};
 
 /// The application protocols that HTTP servers and clients offer.
 pub mod alpn {
@@ -26,8 +27,10 @@ pub mod alpn {
     pub const HTTP2: &[u8] = b"h2";
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-        LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
-    Arc::clone(&PROVIDER)
+/// The first of several problems, where one is enough.
+fn first(problems: Vec<Problem>) -> BuildError {
+    match problems.into_iter().next() {
+        Some(problem) => BuildError::setting(problem.key, problem.message),
+        None => BuildError::Other("TLS cannot be set up".to_owned()),
+    }
 }

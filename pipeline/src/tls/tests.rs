@@ -119,6 +119,145 @@ async fn a_client_certificate_is_required_if_the_server_names_an_authority() {
 }
 
 #[tokio::test]
+async fn only_clients_with_an_allowed_name_get_in() {
+    let issuer = authority();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("clients.pem");
+    std::fs::write(&file, issuer.pem()).unwrap();
+    let attempt = async |rules: &[&str]| {
+        let server = ServerTlsConfig {
+            client_ca_file: Some(file.display().to_string()),
+            allowed_client_subjects: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+            ..server_config(&issuer, 2060)
+        };
+        assert_eq!(server.problems("tls"), []);
+        let (certificate, key) = issue(&issuer, "agent-7.test", 2060);
+        let client = ClientTlsConfig {
+            cert_pem: Some(certificate),
+            key_pem: Some(key.into()),
+            ..client_config(&issuer)
+        };
+        talk(server, client, "collector.test").await
+    };
+    attempt(&[]).await.unwrap();
+    attempt(&["CN=nobody", "DNS:agent-*.test"]).await.unwrap();
+    let error = attempt(&["CN=nobody", "DNS:agent-*.prod.test"]).await.unwrap_err();
+    assert!(error.contains("AccessDenied"), "{error}");
+}
+
+/// The serial number of the certificate that the server shows.
+async fn shown(server: &ServerTls, client: &ClientTls) -> Result<Vec<u8>, String> {
+    let (near, far) = duplex(64 * 1024);
+    let server = server.clone();
+    tokio::spawn(async move { server.accept(far).await });
+    let stream = client.connect("collector.test", near).await.map_err(|error| error.to_string())?;
+    Ok(stream.get_ref().1.peer_certificates().unwrap()[0].to_vec())
+}
+
+#[tokio::test]
+async fn changed_certificates_are_shown_and_trusted_without_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
+    let (issuer, other) = (authority(), authority());
+    let install = |issuer: &Issuer| {
+        let (certificate, key) = issue(issuer, "collector.test", 2060);
+        write("server.crt", &certificate);
+        write("server.key", &key);
+    };
+    install(&issuer);
+    write("ca.crt", &issuer.pem());
+    let every = std::time::Duration::from_nanos(1).into();
+    let server = ServerTlsConfig {
+        cert_file: Some(path("server.crt")),
+        key_file: Some(path("server.key")),
+        reload_interval: every,
+        ..Default::default()
+    };
+    let server = ServerTls::new(&server, "tls", &[alpn::HTTP2]).unwrap();
+    let client = |reload_interval| {
+        let config = ClientTlsConfig { ca_file: Some(path("ca.crt")), reload_interval, ..Default::default() };
+        ClientTls::new(&config, "tls", &[alpn::HTTP2]).unwrap()
+    };
+    let (follows, stays) = (client(every), client(Default::default()));
+    let first = shown(&server, &follows).await.unwrap();
+    install(&issuer);
+    let second = shown(&server, &follows).await.unwrap();
+    assert_ne!(first, second, "the new certificate is shown");
+
+    // A key that is not the certificate's, as while both are being replaced.
+    write("server.key", &issue(&issuer, "collector.test", 2060).1);
+    assert_eq!(shown(&server, &follows).await.unwrap(), second, "what cannot be used changes nothing");
+
+    install(&other);
+    assert!(shown(&server, &follows).await.unwrap_err().contains("ca_file"), "a CA that is not trusted yet");
+    write("ca.crt", &other.pem());
+    assert_ne!(shown(&server, &follows).await.unwrap(), second);
+    assert!(shown(&server, &stays).await.is_err(), "without an interval the files are read once");
+}
+
+#[tokio::test]
+async fn client_authorities_can_be_reloaded_alone() {
+    let (issuer, clients, later) = (authority(), authority(), authority());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("clients.pem");
+    std::fs::write(&file, clients.pem()).unwrap();
+    let mut config = ServerTlsConfig {
+        client_ca_file: Some(file.display().to_string()),
+        client_ca_file_reload: true,
+        ..server_config(&issuer, 2060)
+    };
+    let server = ServerTls::new(&config, "tls", &[]).unwrap();
+    let (certificate, key) = issue(&later, "client.test", 2060);
+    let client = ClientTlsConfig {
+        cert_pem: Some(certificate),
+        key_pem: Some(key.into()),
+        // There the client learns of it in the handshake itself.
+        max_version: "1.2".to_owned(),
+        ..client_config(&issuer)
+    };
+    let client = ClientTls::new(&client, "tls", &[]).unwrap();
+    shown(&server, &client).await.unwrap_err();
+    std::fs::write(&file, later.pem()).unwrap();
+    let taken = async {
+        while shown(&server, &client).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), taken).await.expect("the new CA is trusted");
+    config.client_ca_file = None;
+    let problem = config.problems("tls").remove(0);
+    assert_eq!(problem.key, "tls.client_ca_file_reload");
+}
+
+#[tokio::test]
+async fn cipher_suites_and_curves_are_those_that_are_named() {
+    let issuer = authority();
+    let limited = |suites: &[&str], curves: &[&str]| ServerTlsConfig {
+        cipher_suites: suites.iter().map(|name| (*name).to_owned()).collect(),
+        curve_preferences: curves.iter().map(|name| (*name).to_owned()).collect(),
+        ..server_config(&issuer, 2060)
+    };
+    let only = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
+    let client = |suites: &[&str], curves: &[&str], max: &str| ClientTlsConfig {
+        cipher_suites: suites.iter().map(|name| (*name).to_owned()).collect(),
+        curve_preferences: curves.iter().map(|name| (*name).to_owned()).collect(),
+        max_version: max.to_owned(),
+        ..client_config(&issuer)
+    };
+    let host = "collector.test";
+    let server = limited(&[only], &["P384"]);
+    talk(server.clone(), client(&[only], &[], "1.2"), host).await.unwrap();
+    talk(server.clone(), client(&[], &["P384"], ""), host).await.unwrap();
+    let other = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+    talk(server.clone(), client(&[other], &[], "1.2"), host).await.unwrap_err();
+    talk(server.clone(), client(&[other], &[], ""), host).await.unwrap();
+    talk(server, client(&[], &["X25519"], ""), host).await.unwrap_err();
+    let unknown = limited(&["TLS_RSA_WITH_AES_128_CBC_SHA"], &["P521"]).problems("tls");
+    assert_eq!(unknown.len(), 2, "{unknown:?}");
+}
+
+#[tokio::test]
 async fn a_plaintext_server_is_named_as_such() {
     let (near, mut far) = duplex(1024);
     tokio::spawn(async move {

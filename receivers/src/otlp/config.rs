@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
     Signal,
-    component::{ComponentConfig, Problem},
+    component::{ComponentConfig, Problem, Reference},
     grpc::GrpcServerConfig,
     http::server::HttpServerConfig,
     squash,
@@ -106,6 +106,13 @@ impl ComponentConfig for Config {
         let Protocols { grpc, http } = &self.protocols;
         let grpc = grpc.iter().flat_map(|grpc| grpc.server.file_problems("protocols.grpc"));
         let http = http.iter().flat_map(|http| http.server.file_problems("protocols.http"));
+        grpc.chain(http).collect()
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let Protocols { grpc, http } = &self.protocols;
+        let grpc = grpc.iter().flat_map(|grpc| grpc.server.references("protocols.grpc"));
+        let http = http.iter().flat_map(|http| http.server.references("protocols.http"));
         grpc.chain(http).collect()
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
-    component::{ComponentConfig, Problem},
+    component::{ComponentConfig, Problem, Reference},
     http::server::HttpServerConfig,
     squash,
 };
@@ -34,5 +34,9 @@ impl ComponentConfig for ZipkinConfig {
 
     fn file_problems(&self) -> Vec<Problem> {
         self.server.file_problems("")
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        self.server.references("")
     }
 }

@@ -124,6 +124,10 @@ impl Handler for Service {
             rejection.response()
         })
     }
+
+    fn refused(&self, reason: &'static str) {
+        self.metrics.refused_request(reason);
+    }
 }
 
 impl Rejection {

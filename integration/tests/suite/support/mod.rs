@@ -1,5 +1,7 @@
 //! What the tests share: Sluice as a child, its peers, HTTP, and comparison of telemetry.
 
+pub(crate) mod certificates;
+pub(crate) mod chaos;
 mod compare;
 mod http;
 mod ledger;

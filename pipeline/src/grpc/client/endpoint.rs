@@ -64,6 +64,19 @@ impl Endpoint {
         self.encrypted
     }
 
+    /// Whether it is a socket of this machine.
+    pub(super) fn is_unix(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
+    }
+
+    /// What is connected to.
+    pub(super) fn host(&self) -> &str {
+        match &self.address {
+            Address::Tcp { host, .. } => host,
+            Address::Unix(_) => "localhost",
+        }
+    }
+
     pub(super) fn scheme(&self) -> Scheme {
         if self.encrypted { Scheme::HTTPS } else { Scheme::HTTP }
     }

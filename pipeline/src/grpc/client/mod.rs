@@ -2,7 +2,10 @@
 
 mod connection;
 mod endpoint;
+mod pool;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::Arc,
@@ -15,14 +18,14 @@ use tokio::time::timeout_at;
 
 use super::{GrpcClientConfig, Status, frame, timeout};
 use crate::{
-    batch::Compressed,
+    batch::{Compressed, Context},
     component::{BuildError, ClientAuth, ComponentContext},
     compression::{Encoding, compress},
-    http::{Rope, RopeBody, client::USER_AGENT, server::header_map},
+    http::{Rope, RopeBody, client::USER_AGENT, server::header_map, warn_of_plaintext},
     reply::{Code, Failure},
 };
-use connection::{Connections, Unsent};
 pub(super) use endpoint::Endpoint;
+use pool::{Connections, Unsent};
 
 /// What a destination may answer at most, in bytes.
 const RESPONSE_LIMIT: usize = 4 << 20;
@@ -59,6 +62,9 @@ impl Channel {
             Some(auth) => Some(auth.resolve("auth.authenticator", context)?),
             None => None,
         };
+        if auth.is_some() && !endpoint.is_encrypted() && !endpoint.is_unix() {
+            warn_of_plaintext(context, endpoint.host());
+        }
         Ok(Self {
             connections: Connections::new(config, &endpoint)?,
             endpoint,
@@ -75,7 +81,8 @@ impl Channel {
     }
 
     /// Calls a method with one message, which is the concatenation of `chunks`. `reuse` is a compressed form of the
-    /// whole message, sent as it is if it is in the configured encoding.
+    /// whole message, sent as it is if it is in the configured encoding. `context` is what is known about the sender of
+    /// the message, for credentials that depend on it.
     ///
     /// # Errors
     /// What happened, to be retried or not as OTLP says.
@@ -85,12 +92,17 @@ impl Channel {
         chunks: Vec<Bytes>,
         reuse: Option<&Compressed>,
         deadline: Option<Instant>,
+        context: Option<&Context>,
     ) -> Result<Bytes, Failure> {
         let deadline = deadline.unwrap_or_else(|| Instant::now() + LONGEST_CALL);
         let doing = || format!("calling {path} at {}", self.target());
-        let call = self.call(path, chunks, reuse, deadline);
+        let call = async {
+            let headers = self.headers(context).await?;
+            let answer = self.call(path, headers, chunks, reuse, deadline).await;
+            answer.map_err(|status| status.into_failure(&doing()))
+        };
         match timeout_at(deadline.into(), call).await {
-            Ok(answer) => answer.map_err(|status| status.into_failure(&doing())),
+            Ok(answer) => answer,
             Err(_) => {
                 let status = Status::new(Code::DeadlineExceeded, "no answer before the deadline");
                 Err(status.into_failure(&doing()))
@@ -98,21 +110,28 @@ impl Channel {
         }
     }
 
+    /// The headers of a call, with credentials where there are some.
+    async fn headers(&self, context: Option<&Context>) -> Result<HeaderMap, Failure> {
+        let mut headers = self.headers.clone();
+        if let Some(auth) = &self.auth {
+            let unknown = Context::default();
+            let context = context.unwrap_or(&unknown);
+            auth.authorise(&mut headers, context).await.map_err(|failure| Failure {
+                message: format!("no credentials for {}: {}", self.target(), failure.message),
+                ..failure
+            })?;
+        }
+        Ok(headers)
+    }
+
     async fn call(
         &self,
         path: &'static str,
+        mut headers: HeaderMap,
         chunks: Vec<Bytes>,
         reuse: Option<&Compressed>,
         deadline: Instant,
     ) -> Result<Bytes, Status> {
-        let mut headers = self.headers.clone();
-        if let Some(auth) = &self.auth {
-            let credentials = auth
-                .headers()
-                .await
-                .map_err(|failure| Status::new(Code::Unauthenticated, failure.message))?;
-            headers.extend(credentials.into_iter().filter_map(|(name, value)| Some((name?, value))));
-        }
         let (message, encoding) = self.encode(chunks, reuse)?;
         if let Some(encoding) = encoding {
             headers.insert("grpc-encoding", HeaderValue::from_static(encoding.name()));

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The most that is read of an answer, in bytes.
-const BODY_LIMIT: usize = 64 * 1024;
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
 /// The most that is quoted of an answer, in characters.
 const QUOTE_LIMIT: usize = 256;
 
@@ -25,17 +25,21 @@ pub struct HttpResponse {
     pub status: StatusCode,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, decompressed; empty if it was larger than 64 KiB.
+    /// Its body, decompressed; empty if it was larger than is read (64 KiB of the answer to an export).
     pub body: Bytes,
     /// Who answered, for messages.
     place: String,
 }
 
 impl HttpResponse {
-    pub(super) async fn read(response: Response<Incoming>, place: &str) -> Result<Self, Failure> {
+    pub(super) async fn read(
+        response: Response<Incoming>,
+        place: &str,
+        limit: usize,
+    ) -> Result<Self, Failure> {
         let (head, body) = response.into_parts();
         #[expect(clippy::disallowed_methods, reason = "the body is capped")]
-        let body = match Limited::new(body, BODY_LIMIT).collect().await {
+        let body = match Limited::new(body, limit).collect().await {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => Bytes::new(),
             // What matters of a success is that it was one.
@@ -45,7 +49,7 @@ impl HttpResponse {
                 return Err(Failure::retryable(message).with_code(Code::Unavailable));
             }
         };
-        let body = decoded(&head.headers, body);
+        let body = decoded(&head.headers, body, limit);
         Ok(Self { status: head.status, headers: head.headers, body, place: place.to_owned() })
     }
 
@@ -94,11 +98,12 @@ fn json_message(body: &[u8]) -> Option<String> {
     status.get("message")?.as_str().map(str::to_owned)
 }
 
-fn decoded(headers: &HeaderMap, body: Bytes) -> Bytes {
+fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Bytes {
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     match encoding.map(Encoding::from_name) {
-        Some(Ok(Some(encoding))) => decompress(encoding, &body, BODY_LIMIT)
-            .map_or_else(|_| Bytes::new(), |content| content.bytes.into()),
+        Some(Ok(Some(encoding))) => {
+            decompress(encoding, &body, limit).map_or_else(|_| Bytes::new(), |content| content.bytes.into())
+        }
         Some(Err(_)) => Bytes::new(),
         Some(Ok(None)) | None => body,
     }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    component::{BuildError, NotBuilt, Problem},
+    component::{BuildError, NotBuilt, Problem, Reference},
     compression::{Encoding, level_problem},
     config::types::{Duration, Headers},
     http::{ClientAuthConfig, server::header_map},
@@ -125,6 +125,12 @@ impl HttpClientConfig {
     #[must_use]
     pub fn file_problems(&self) -> Vec<Problem> {
         if self.tls.insecure { Vec::new() } else { self.tls.file_problems("tls") }
+    }
+
+    /// The extensions that it needs.
+    #[must_use]
+    pub fn references(&self) -> Vec<Reference> {
+        self.auth.iter().map(|auth| auth.reference("auth")).collect()
     }
 
     /// How content is compressed, and at which level if one is configured.

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll},
+    time::Instant,
 };
 
 use futures_util::future::BoxFuture;
@@ -36,7 +37,12 @@ struct Tls {
     ready: OnceLock<Result<ClientTls, String>>,
 }
 
+/// When a connection was made.
+#[derive(Clone, Copy)]
+pub(super) struct Born(pub(super) Instant);
+
 pub(super) struct Pooled {
+    born: Born,
     stream: TokioIo<Box<dyn Stream>>,
     is_http2: bool,
 }
@@ -82,14 +88,15 @@ impl Service<Uri> for Connector {
             let target = Target { host: uri.host().unwrap_or_default().to_owned(), port };
             let tls = if is_secure { Some(tls.get()?) } else { None };
             let Dialled { stream, is_http2 } = dial(&target, tls).await?;
-            Ok(Pooled { stream: TokioIo::new(stream), is_http2 })
+            Ok(Pooled { born: Born(Instant::now()), stream: TokioIo::new(stream), is_http2 })
         })
     }
 }
 
 impl Connection for Pooled {
     fn connected(&self) -> Connected {
-        if self.is_http2 { Connected::new().negotiated_h2() } else { Connected::new() }
+        let connected = Connected::new().extra(self.born);
+        if self.is_http2 { connected.negotiated_h2() } else { connected }
     }
 }
 

@@ -9,24 +9,34 @@ mod tests;
 pub use answer::HttpResponse;
 pub use config::{CompressionParams, CookiesConfig, HttpClientConfig, uri_problem};
 
-use std::{error::Error, sync::Arc, time::Instant};
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use hyper_util::{
-    client::legacy::Client,
+    client::legacy::{
+        Client,
+        connect::{CaptureConnection, capture_connection},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::sync::Semaphore;
 
-use super::{Rope, RopeBody, body::until, server::header_map};
+use super::{Rope, RopeBody, body::until, server::header_map, warn_of_plaintext};
 use crate::{
-    batch::Compressed,
+    batch::{Compressed, Context},
     component::{BuildError, ClientAuth, ComponentContext},
     compression::{Encoding, compress},
     reply::{Code, Failure},
 };
-use connector::Connector;
+use connector::{Born, Connector};
+
+/// How long a connection is used. The next one goes where the name leads then.
+const LONGEST_USE: Duration = Duration::from_secs(300);
 
 /// What Sluice calls itself.
 pub const USER_AGENT: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));
@@ -40,6 +50,7 @@ pub struct HttpClient {
     level: Option<i32>,
     auth: Option<Arc<dyn ClientAuth>>,
     connections: Option<Arc<Semaphore>>,
+    longest_use: Duration,
 }
 
 /// A request that sends something.
@@ -55,6 +66,25 @@ pub struct Post<'a> {
     pub compressed: Option<&'a Compressed>,
     /// When waiting for the answer ends.
     pub deadline: Option<Instant>,
+    /// What is known about the sender of the content, for credentials that depend on it.
+    pub context: Option<&'a Context>,
+}
+
+/// A request that carries no telemetry, such as for a token or for keys.
+#[derive(Debug)]
+pub struct Fetch<'a> {
+    /// How.
+    pub method: Method,
+    /// Where from.
+    pub uri: &'a Uri,
+    /// Headers besides those of the configuration.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub body: Bytes,
+    /// The most that is read of the answer, in bytes; of a larger one the body is left empty.
+    pub limit: usize,
+    /// When waiting for the answer ends.
+    pub deadline: Instant,
 }
 
 impl HttpClient {
@@ -70,6 +100,11 @@ impl HttpClient {
             Some(auth) => Some(auth.resolve("auth.authenticator", context)?),
             None => None,
         };
+        if let (Some(_), Ok(uri)) = (&auth, config.endpoint.parse::<Uri>())
+            && uri.scheme_str() == Some("http")
+        {
+            warn_of_plaintext(context, uri.host().unwrap_or_default());
+        }
         let most_idle = match (config.max_idle_conns_per_host, config.max_idle_conns) {
             (_, _) if config.disable_keep_alives => 0,
             (0, 0) => usize::MAX,
@@ -95,6 +130,7 @@ impl HttpClient {
             auth,
             connections: (config.max_conns_per_host > 0)
                 .then(|| Arc::new(Semaphore::new(config.max_conns_per_host.min(Semaphore::MAX_PERMITS)))),
+            longest_use: LONGEST_USE,
         })
     }
 
@@ -111,16 +147,62 @@ impl HttpClient {
                 Some(connections) => connections.acquire().await.ok(),
                 None => None,
             };
-            let request = self.request(post, &place).await?;
+            let mut request = self.request(post, &place).await?;
+            let connection = capture_connection(&mut request);
             let response = self.client.request(request).await.map_err(|error| {
                 Failure::retryable(format!("sending to {place} failed: {}", chain(&error)))
                     .with_code(Code::Unavailable)
             })?;
-            HttpResponse::read(response, &place).await
+            self.retire(&connection);
+            HttpResponse::read(response, &place, answer::BODY_LIMIT).await
         };
         tokio::select! {
             result = exchange => result,
             () = until(deadline) => Err(Failure::retryable(format!("{place} did not answer in time"))
+                .with_code(Code::DeadlineExceeded)),
+        }
+    }
+
+    /// Has a connection that was used for long enough not be used again.
+    fn retire(&self, connection: &CaptureConnection) {
+        if let Some(connected) = &*connection.connection_metadata() {
+            let mut extensions = http::Extensions::new();
+            connected.get_extras(&mut extensions);
+            if extensions.get::<Born>().is_some_and(|Born(since)| since.elapsed() >= self.longest_use) {
+                connected.poison();
+            }
+        }
+    }
+
+    /// The same with another time until connections are replaced.
+    #[cfg(test)]
+    fn with_longest_use(mut self, longest_use: Duration) -> Self {
+        self.longest_use = longest_use;
+        self
+    }
+
+    /// Sends a request without credentials or compression and returns the answer, whatever its status. Redirections
+    /// are not followed.
+    ///
+    /// # Errors
+    /// Retryable if no connection could be made or no answer came in time.
+    pub async fn fetch(&self, fetch: Fetch<'_>) -> Result<HttpResponse, Failure> {
+        let place = place(fetch.uri);
+        let mut request = Request::new(RopeBody::new(Rope::new([fetch.body])));
+        *request.method_mut() = fetch.method;
+        *request.uri_mut() = fetch.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().extend(fetch.headers);
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| {
+                Failure::retryable(format!("asking {place} failed: {}", chain(&error)))
+                    .with_code(Code::Unavailable)
+            })?;
+            HttpResponse::read(response, &place, fetch.limit).await
+        };
+        tokio::select! {
+            result = exchange => result,
+            () = until(Some(fetch.deadline)) => Err(Failure::retryable(format!("{place} did not answer in time"))
                 .with_code(Code::DeadlineExceeded)),
         }
     }
@@ -137,11 +219,12 @@ impl HttpClient {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
         }
         if let Some(auth) = &self.auth {
-            let credentials = auth.headers().await.map_err(|failure| Failure {
+            let unknown = Context::default();
+            let context = post.context.unwrap_or(&unknown);
+            auth.authorise(headers, context).await.map_err(|failure| Failure {
                 message: format!("no credentials for {place}: {}", failure.message),
                 ..failure
             })?;
-            headers.extend(credentials);
         }
         Ok(request)
     }

@@ -73,6 +73,7 @@ fn post<'a>(uri: &'a Uri, chunks: &[&'static str]) -> Post<'a> {
         chunks: chunks.iter().map(|chunk| Bytes::from_static(chunk.as_bytes())).collect(),
         compressed: None,
         deadline: Some(Instant::now() + Duration::from_secs(20)),
+        context: None,
     }
 }
 
@@ -192,4 +193,33 @@ fn problems_name_their_keys() {
     assert_eq!(keys, ["proxy_url", "endpoint", "compression"]);
     assert!(uri_problem("endpoint", "localhost:4318").is_some(), "a scheme is needed");
     assert!(uri_problem("endpoint", "https://host/path").is_none());
+}
+
+#[tokio::test]
+async fn connections_are_replaced_after_their_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = at(listener.local_addr().unwrap(), "/ok");
+    let accepted = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut part = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut part).await {
+                    if part[..count].ends_with(b"x") {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    for (longest_use, expected) in [(Duration::from_secs(300), 1), (Duration::ZERO, 5)] {
+        let client = client(HttpClientConfig::default()).with_longest_use(longest_use);
+        for _ in 0..5 {
+            assert_eq!(client.post(post(&uri, &["x"])).await.unwrap().status, StatusCode::OK);
+        }
+        assert_eq!(accepted.swap(0, std::sync::atomic::Ordering::Relaxed), expected, "{longest_use:?}");
+    }
 }

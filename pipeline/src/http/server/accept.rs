@@ -9,6 +9,7 @@ use std::{
 
 use metrics::Counter;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
     sync::Semaphore,
     time::{sleep, timeout_at},
@@ -19,12 +20,13 @@ use tracing::warn;
 use super::{
     Http2Settings, RawHandler,
     connection::{self, Lifetime},
+    crowd::{Crowd, Place},
 };
 use crate::{
     budget::Budget,
     component::{ComponentContext, Kind, Listener},
     telemetry::names,
-    tls::ServerTls,
+    tls::{ServerStream, ServerTls},
 };
 
 /// What a connection costs in buffers, roughly; with the budget it bounds how many there may be.
@@ -73,7 +75,10 @@ pub(super) struct State {
     /// The end, whatever is under way.
     pub(super) ended: CancellationToken,
     connections: Arc<Semaphore>,
-    most_connections: usize,
+    pub(super) crowd: Arc<Crowd>,
+    /// Room for the headers of requests that have many, in bytes.
+    pub(super) header_room: Semaphore,
+    pub(super) refused_headers: Counter,
     tasks: TaskTracker,
     refused_handshakes: Counter,
 }
@@ -104,7 +109,18 @@ impl Server {
             stopping: CancellationToken::new(),
             ended: CancellationToken::new(),
             connections: Arc::new(Semaphore::new(most_connections)),
-            most_connections,
+            crowd: Crowd::new(
+                most_connections,
+                metrics::counter!(
+                    names::RECEIVER_CLOSED_CONNECTIONS,
+                    kind.name() => context.id.to_string(), "reason" => "crowded"
+                ),
+            ),
+            header_room: Semaphore::new(header_room(&context.budget)),
+            refused_headers: metrics::counter!(
+                names::RECEIVER_REFUSED_REQUESTS,
+                kind.name() => context.id.to_string(), "transport" => "http", "reason" => "headers"
+            ),
             tasks: TaskTracker::new(),
             refused_handshakes: metrics::counter!(
                 names::RECEIVER_REFUSED_REQUESTS,
@@ -135,16 +151,16 @@ impl Drop for Server {
     }
 }
 
-impl State {
-    /// Whether connections are scarce, so that idle ones should go.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.connections.available_permits() < self.most_connections / 2
-    }
-}
-
 fn most_connections(budget: &Budget) -> usize {
     let most = (budget.limit() / CONNECTION_COST).clamp(FEWEST_CONNECTIONS, MOST_CONNECTIONS);
     usize::try_from(most).unwrap_or(10_000)
+}
+
+/// A share of the budget that is set aside for large headers, which are held before anything is charged.
+fn header_room(budget: &Budget) -> usize {
+    const LEAST: u64 = 1 << 20;
+    const MOST: u64 = 64 << 20;
+    usize::try_from((budget.limit() / 32).clamp(LEAST, MOST)).unwrap_or(1 << 20)
 }
 
 enum Stream {
@@ -154,7 +170,10 @@ enum Stream {
 
 async fn accept(listener: Listener, state: Arc<State>) {
     loop {
-        // Beyond the limit new clients wait in the system's backlog until a connection ends.
+        // Beyond the limit new clients wait in the system's backlog until a connection ends, which idle ones do for them.
+        if state.connections.available_permits() == 0 {
+            state.crowd.make_room();
+        }
         let permit = tokio::select! {
             () = state.stopping.cancelled() => return,
             permit = Arc::clone(&state.connections).acquire_owned() => permit,
@@ -165,7 +184,8 @@ async fn accept(listener: Listener, state: Arc<State>) {
         };
         match accepted {
             Ok(stream) => {
-                let connection = serve(stream, Arc::clone(&state));
+                let place = state.crowd.join();
+                let connection = serve(stream, place, Arc::clone(&state));
                 state.tasks.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -173,6 +193,8 @@ async fn accept(listener: Listener, state: Arc<State>) {
             }
             Err(error) => {
                 warn!(%error, "Cannot accept a connection; trying again");
+                // Most likely for want of file descriptors.
+                state.crowd.make_room();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -190,17 +212,33 @@ async fn next(listener: &Listener) -> io::Result<Stream> {
     }
 }
 
-async fn serve(stream: Stream, state: Arc<State>) {
+async fn serve(stream: Stream, place: Place, state: Arc<State>) {
     match (stream, state.options.tls.clone()) {
-        (Stream::Tcp(stream, peer), None) => connection::serve(stream, Some(peer), state).await,
-        (Stream::Tcp(stream, peer), Some(tls)) => match tls.accept(stream).await {
-            Ok(stream) => connection::serve(stream, Some(peer), state).await,
-            Err(error) => state.refuse_handshake(Some(peer), &error),
-        },
-        (Stream::Unix(stream), None) => connection::serve(stream, None, state).await,
-        (Stream::Unix(stream), Some(tls)) => match tls.accept(stream).await {
-            Ok(stream) => connection::serve(stream, None, state).await,
-            Err(error) => state.refuse_handshake(None, &error),
-        },
+        (Stream::Tcp(stream, peer), None) => connection::serve(stream, Some(peer), &place, state).await,
+        (Stream::Tcp(stream, peer), Some(tls)) => {
+            if let Some(stream) = shake_hands(&tls, stream, Some(peer), &place, &state).await {
+                connection::serve(stream, Some(peer), &place, state).await;
+            }
+        }
+        (Stream::Unix(stream), None) => connection::serve(stream, None, &place, state).await,
+        (Stream::Unix(stream), Some(tls)) => {
+            if let Some(stream) = shake_hands(&tls, stream, None, &place, &state).await {
+                connection::serve(stream, None, &place, state).await;
+            }
+        }
     }
+}
+
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: &ServerTls,
+    stream: S,
+    peer: Option<SocketAddr>,
+    place: &Place,
+    state: &State,
+) -> Option<ServerStream<S>> {
+    let shaken = tokio::select! {
+        shaken = tls.accept(stream) => shaken,
+        () = place.member.makes_room.cancelled() => return None,
+    };
+    shaken.map_err(|error| state.refuse_handshake(peer, &error)).ok()
 }

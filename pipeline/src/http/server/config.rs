@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    component::{ComponentId, NotBuilt, Problem, Transport},
+    component::{Capability, ComponentId, NotBuilt, Problem, Reference, Transport},
     compression::Encoding,
     config::types::{Duration, Headers},
     tls::ServerTlsConfig,
@@ -72,6 +72,18 @@ pub struct AuthConfig {
     /// Not in this build.
     #[serde(default)]
     pub request_params: NotBuilt,
+}
+
+impl AuthConfig {
+    /// The reference to the extension; `key` is where `auth` stands below the component.
+    #[must_use]
+    pub fn reference(&self, key: &str) -> Reference {
+        Reference {
+            key: format!("{key}.authenticator"),
+            id: self.authenticator.clone(),
+            needs: Capability::ServerAuth,
+        }
+    }
 }
 
 impl Default for HttpServerConfig {
@@ -146,6 +158,12 @@ impl HttpServerConfig {
     #[must_use]
     pub fn file_problems(&self, key: &str) -> Vec<Problem> {
         self.tls.as_ref().map_or_else(Vec::new, |tls| tls.file_problems(&below(key, "tls")))
+    }
+
+    /// The extensions that it needs; `key` is where it stands below the component.
+    #[must_use]
+    pub fn references(&self, key: &str) -> Vec<Reference> {
+        self.auth.iter().map(|auth| auth.reference(&below(key, "auth"))).collect()
     }
 }
 

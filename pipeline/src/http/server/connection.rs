@@ -1,17 +1,9 @@
 //! One connection: its requests, its idle time, its end.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use hyper::service::service_fn;
+use http::{Request, Response, StatusCode};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -22,15 +14,27 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::accept::{Options, Protocols, State};
+use super::{
+    accept::{Options, Protocols, State},
+    crowd::{Member, Place},
+};
+use crate::http::{ResponseBody, text};
 
 /// HTTP/1 buffers and headers, in bytes: the most and the least of them. Each connection keeps one, which nothing
 /// charges, so that they are half of HTTP/2's frames where the budget is small.
 const HTTP1_BUFFER: (u32, u32) = (256 << 10, 16 << 10);
 /// HTTP/2 headers, in bytes.
 const HTTP2_HEADERS: u32 = 64 << 10;
+/// Headers up to this size count as part of what a connection costs, in bytes.
+const SMALL_HEADERS: u32 = 4 << 10;
+/// How many streams a client may take back before they were looked at, and how many may fail by its fault, until the
+/// connection is ended: against floods of them ("rapid reset").
+const PENDING_RESETS: usize = 20;
+const ERROR_RESETS: usize = 1024;
 /// How long a connection may be idle while connections are scarce, whatever is configured.
 const CROWDED_IDLE: Duration = Duration::from_secs(60);
+/// How long a connection without a request has to close once the server stops; one may be about to come.
+const STOPPING_TIME: Duration = Duration::from_secs(1);
 /// How long an idle connection has to close after it was told to.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
@@ -45,30 +49,17 @@ pub struct Lifetime {
     pub grace: Option<Duration>,
 }
 
-/// The requests of a connection.
-struct Activity {
-    under_way: AtomicUsize,
-    idle_since: std::sync::Mutex<Instant>,
-}
-
-/// A request under way.
-struct Request(Arc<Activity>);
-
-pub(super) async fn serve<S>(stream: S, peer: Option<SocketAddr>, state: Arc<State>)
+pub(super) async fn serve<S>(stream: S, peer: Option<SocketAddr>, place: &Place, state: Arc<State>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::new(Activity {
-        under_way: AtomicUsize::new(0),
-        idle_since: std::sync::Mutex::new(Instant::now()),
-    });
-    let handler = Arc::clone(&state.handler);
-    let counted = Arc::clone(&activity);
+    let shared = Arc::clone(&state);
+    let member = Arc::clone(&place.member);
     let service = service_fn(move |request| {
-        let handler = Arc::clone(&handler);
-        let under_way = Request::begin(&counted);
+        let state = Arc::clone(&shared);
+        let under_way = member.begin();
         async move {
-            let response = handler.handle(request, peer).await;
+            let response = answer(request, peer, &state).await;
             drop(under_way);
             Ok::<_, Infallible>(response)
         }
@@ -86,22 +77,62 @@ where
                 return;
             }
             () = state.ended.cancelled() => return,
-            () = state.stopping.cancelled(), if !told_to_close => {
+            // A request that came meanwhile is answered.
+            () = place.member.makes_room.cancelled(), if !told_to_close => {
+                if place.member.idle_since().is_some() {
+                    return;
+                }
                 told_to_close = true;
                 clock.wait_for_ever();
                 connection.as_mut().graceful_shutdown();
             }
+            () = state.stopping.cancelled(), if !told_to_close => {
+                told_to_close = true;
+                clock.next = Some(Instant::now() + STOPPING_TIME);
+                connection.as_mut().graceful_shutdown();
+            }
             () = sleep_until(clock.next.unwrap_or_else(Instant::now)), if clock.next.is_some() => {
                 if told_to_close {
-                    return;
-                }
-                if clock.is_over(&activity, &state) {
+                    if place.member.idle_since().is_some() || !state.stopping.is_cancelled() {
+                        return;
+                    }
+                    clock.next = Some(Instant::now() + STOPPING_TIME);
+                } else if clock.is_over(&place.member, &state) {
                     told_to_close = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
     }
+}
+
+/// Answers a request, unless its headers are many and all the room for such is taken.
+async fn answer(
+    request: Request<Incoming>,
+    peer: Option<SocketAddr>,
+    state: &State,
+) -> Response<ResponseBody> {
+    let size = size(&request);
+    let _room = match u32::try_from(size) {
+        Ok(size) if size > SMALL_HEADERS => match state.header_room.try_acquire_many(size) {
+            Ok(room) => Some(room),
+            Err(_) => {
+                state.refused_headers.increment(1);
+                return text(
+                    StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    "there is no room for so many headers now",
+                );
+            }
+        },
+        _ => None,
+    };
+    state.handler.handle(request, peer).await
+}
+
+/// Bytes of the request's head, about as they are held.
+fn size(request: &Request<Incoming>) -> usize {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.sum::<usize>() + request.uri().path_and_query().map_or(0, |path| path.as_str().len())
 }
 
 fn builder(options: &Options) -> Builder<TokioExecutor> {
@@ -123,6 +154,8 @@ fn builder(options: &Options) -> Builder<TokioExecutor> {
         .initial_stream_window_size(http2.stream_window)
         .initial_connection_window_size(http2.connection_window)
         .max_concurrent_streams(http2.max_concurrent_streams)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(ERROR_RESETS)
         .keep_alive_interval(http2.keep_alive_interval)
         .keep_alive_timeout(http2.keep_alive_timeout)
         .max_header_list_size(HTTP2_HEADERS);
@@ -151,19 +184,19 @@ impl Clock {
         self.next = None;
     }
 
-    fn is_over(&mut self, activity: &Activity, state: &State) -> bool {
+    fn is_over(&mut self, member: &Member, state: &State) -> bool {
         let now = Instant::now();
         if self.ends.is_some_and(|ends| ends <= now) {
             self.next = self.grace.map(|grace| now + grace);
             return true;
         }
-        let allowed = match (self.idle, state.is_crowded()) {
+        let allowed = match (self.idle, state.crowd.is_dense()) {
             (Some(idle), false) => Some(idle),
             (Some(idle), true) => Some(idle.min(CROWDED_IDLE)),
             (None, true) => Some(CROWDED_IDLE),
             (None, false) => None,
         };
-        let idle_since = activity.idle_since();
+        let idle_since = member.idle_since();
         if let (Some(since), Some(allowed)) = (idle_since, allowed)
             && since + allowed <= now
         {
@@ -176,26 +209,5 @@ impl Clock {
         };
         self.next = Some(self.ends.map_or(look, |ends| ends.min(look)));
         false
-    }
-}
-
-impl Activity {
-    fn idle_since(&self) -> Option<Instant> {
-        let idle = self.under_way.load(Ordering::Acquire) == 0;
-        idle.then(|| *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Request {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.under_way.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(activity))
-    }
-}
-
-impl Drop for Request {
-    fn drop(&mut self) {
-        *self.0.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -15,9 +15,9 @@ use super::{
     request::Admission,
 };
 use crate::{
-    component::{BuildError, ComponentContext, Kind, Listener, ServerAuth},
+    component::{AuthRefusal, BuildError, ComponentContext, Kind, Listener, ServerAuth},
     compression::Encoding,
-    http::{ResponseBody, body::Pace, text},
+    http::{Refusal, ResponseBody, body::Pace, text},
     tls::{ServerTls, alpn},
 };
 
@@ -165,9 +165,8 @@ impl Guarded {
             Some(authenticator) => match authenticator.authenticate(&head.headers).await {
                 Ok(auth) => auth,
                 Err(refusal) => {
-                    self.handler.refused("unauthenticated");
-                    self.request(head, body, peer, Vec::new()).drain().await;
-                    return text(StatusCode::UNAUTHORIZED, refusal.to_string());
+                    self.request(head, body, peer, Vec::new()).drain_stranger().await;
+                    return self.not_let_in(refusal);
                 }
             },
             None => Vec::new(),
@@ -180,6 +179,20 @@ impl Guarded {
             }),
             None => handling.await,
         }
+    }
+
+    fn not_let_in(&self, refusal: AuthRefusal) -> Response<ResponseBody> {
+        let challenge = match &refusal {
+            AuthRefusal::Wrong { challenge, .. } => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))
+            }
+            AuthRefusal::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+        };
+        let refusal = Refusal::from(refusal);
+        self.handler.refused(refusal.reason());
+        let mut response = text(refusal.status(), refusal.to_string());
+        response.headers_mut().extend(challenge);
+        response
     }
 
     fn request(

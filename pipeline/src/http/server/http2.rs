@@ -10,6 +10,9 @@ const LARGEST_FRAME: u64 = 1 << 20;
 const STREAM_FRAMES: u32 = 4;
 const CONNECTION_FRAMES: u32 = 8;
 
+/// How many requests a connection may carry at once, unless configured. Clients keep further ones back by themselves.
+const MOST_STREAMS: u32 = 1000;
+
 /// The HTTP/2 settings of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http2Settings {
@@ -19,8 +22,8 @@ pub struct Http2Settings {
     pub stream_window: u32,
     /// Unread bytes that all streams of a connection may have.
     pub connection_window: u32,
-    /// How many requests a connection may carry at once; `None` leaves it unlimited.
-    pub max_concurrent_streams: Option<u32>,
+    /// How many requests a connection may carry at once.
+    pub max_concurrent_streams: u32,
     /// How long a connection may be silent before it is pinged; `None` never pings.
     pub keep_alive_interval: Option<Duration>,
     /// How long the answer to a ping may take.
@@ -38,7 +41,7 @@ impl Http2Settings {
             // HTTP/2 windows start at 64 KiB, and frames of one window would stall at every frame.
             stream_window: frame * STREAM_FRAMES,
             connection_window: frame * CONNECTION_FRAMES,
-            max_concurrent_streams: None,
+            max_concurrent_streams: MOST_STREAMS,
             keep_alive_interval: None,
             keep_alive_timeout: Duration::from_secs(20),
         }

@@ -5,6 +5,7 @@ mod accept;
 mod config;
 mod connection;
 mod cors;
+mod crowd;
 mod door;
 mod http2;
 mod request;

@@ -117,6 +117,14 @@ impl IncomingRequest {
         }
     }
 
+    /// As [`Self::drain`], for a client that is not let in. One that waits to be asked for its body is not asked.
+    pub(super) async fn drain_stranger(&mut self) {
+        let waits = self.head.headers.contains_key(header::EXPECT);
+        if let Some(body) = self.body.take().filter(|_| self.head.version < Version::HTTP_2 && !waits) {
+            body::drain_stranger(body).await;
+        }
+    }
+
     /// What is known about the sender, for batches. Headers are taken along where the server includes metadata.
     #[must_use]
     pub fn context(&self, deadline: Option<Instant>) -> Context {

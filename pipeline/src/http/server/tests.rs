@@ -227,7 +227,10 @@ impl ServerAuth for Token {
         Box::pin(async move {
             match headers.get("authorization") {
                 Some(value) if value == "Bearer right" => Ok(vec![("subject".into(), "agent".into())]),
-                _ => Err(AuthRefusal("credentials are missing or wrong".into())),
+                _ => Err(AuthRefusal::Wrong {
+                    message: "credentials are missing or wrong",
+                    challenge: "Bearer",
+                }),
             }
         })
     }
@@ -242,7 +245,13 @@ async fn credentials_are_checked_first() {
     let auth = AuthConfig { authenticator: id.clone(), request_params: Default::default() };
     let config = HttpServerConfig { auth: Some(auth), ..Default::default() };
     let running = start_with(config.clone(), Arc::new(Sizes), context, Pace::default()).await;
-    assert_answer(&running.post("", b"abc").await, 401, "missing or wrong");
+    let refused = running.post("", b"abc").await;
+    assert_answer(&refused, 401, "missing or wrong");
+    assert!(refused.contains("www-authenticate: Bearer\r\n"), "{refused}");
+    let unasked = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 20000000\r\n\r\n";
+    assert!(running.send(unasked.as_bytes()).await.starts_with("HTTP/1.1 401"), "without a 100 before it");
+    let large = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 20000000\r\n\r\n";
+    assert!(running.send(large.as_bytes()).await.starts_with("HTTP/1.1 401"), "without waiting for the body");
     assert_answer(&running.post("authorization: Bearer right\r\n", b"abc").await, 200, "3 false");
 
     let without = ComponentContext::detached("test", Budget::new(1 << 30));

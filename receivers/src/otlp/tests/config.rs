@@ -43,7 +43,7 @@ fn unknown_keys_and_keys_of_other_builds_are_located() {
     let unknown = read_config("protocols:\n  grpc:\n    endpont: localhost:1\n").unwrap_err();
     assert!(unknown.contains("otlp.yaml:3:5") && unknown.contains("endpoint"), "{unknown}");
     let config =
-        read_config("protocols: {http: {tls: {cert_file: a, key_file: b, reload_interval: 1h}}}").unwrap();
+        read_config("protocols: {http: {tls: {cert_file: a, key_file: b, tpm: {enabled: true}}}}").unwrap();
     let keys: Vec<_> = config.problems().into_iter().map(|problem| problem.key).collect();
-    assert_eq!(keys, ["protocols.http.tls.reload_interval"]);
+    assert_eq!(keys, ["protocols.http.tls.tpm"]);
 }

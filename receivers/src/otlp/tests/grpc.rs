@@ -21,7 +21,7 @@ fn channel(fixture: &Fixture, compression: &str) -> Channel {
 }
 
 async fn export(fixture: &Fixture, compression: &str, message: Bytes) -> Result<Bytes, Failure> {
-    channel(fixture, compression).unary(METHODS[0].1, vec![message], None, soon()).await
+    channel(fixture, compression).unary(METHODS[0].1, vec![message], None, soon(), None).await
 }
 
 #[tokio::test]
@@ -88,7 +88,8 @@ async fn answers_of_the_pipeline_reach_the_client() {
 async fn a_signal_without_a_pipeline_is_unimplemented() {
     let fixture = start_plain().await;
     let logs = METHODS[2].1;
-    let failure = channel(&fixture, "none").unary(logs, vec![Bytes::new()], None, soon()).await.unwrap_err();
+    let failure =
+        channel(&fixture, "none").unary(logs, vec![Bytes::new()], None, soon(), None).await.unwrap_err();
     assert_eq!(failure.code, Some(Code::Unimplemented));
 }
 
@@ -133,8 +134,10 @@ async fn a_client_that_leaves_cancels_nothing() {
     let hold = Arc::new(Notify::new());
     *fixture.pipeline.hold.lock().unwrap() = Some(Arc::clone(&hold));
     let deadline = Some(Instant::now() + Duration::from_secs(1));
-    let failure =
-        channel(&fixture, "none").unary(METHODS[0].1, vec![spans(5)], None, deadline).await.unwrap_err();
+    let failure = channel(&fixture, "none")
+        .unary(METHODS[0].1, vec![spans(5)], None, deadline, None)
+        .await
+        .unwrap_err();
     assert_eq!(failure.code, Some(Code::DeadlineExceeded));
     assert!(fixture.pipeline.taken().is_empty());
     hold.notify_one();
@@ -149,7 +152,7 @@ async fn stopping_answers_what_is_under_way() {
     *fixture.pipeline.hold.lock().unwrap() = Some(Arc::clone(&hold));
     let channel = channel(&fixture, "none");
     // Stored before it waits, so the batch is answered whenever it comes to wait.
-    let call = channel.unary(METHODS[0].1, vec![spans(1)], None, soon());
+    let call = channel.unary(METHODS[0].1, vec![spans(1)], None, soon(), None);
     let stop = async {
         fixture.pipeline.consumed.notified().await;
         fixture.receiver.stop(Instant::now() + Duration::from_secs(10)).await;

@@ -76,7 +76,8 @@ async fn concurrent_clients_beyond_the_budget_are_refused_retryably_or_served() 
     let channel = Channel::new(&config, &ComponentContext::detached("test", Budget::new(1 << 30))).unwrap();
     let message = spans(10_000);
     let answers =
-        join_all((0..64).map(|_| channel.unary(METHODS[0].1, vec![message.clone()], None, soon()))).await;
+        join_all((0..64).map(|_| channel.unary(METHODS[0].1, vec![message.clone()], None, soon(), None)))
+            .await;
     let served = answers.iter().filter(|answer| answer.is_ok()).count();
     let refused: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
     assert!(served > 0, "{refused:?}");

@@ -26,8 +26,14 @@ async fn send(
     let config = HttpClientConfig { compression: compression.to_owned(), ..Default::default() };
     let client = HttpClient::new(&config, &ComponentContext::detached("test", Budget::new(1 << 30))).unwrap();
     let uri = fixture.uri(path);
-    let post =
-        Post { uri: &uri, content_type, chunks: vec![body.into()], compressed: None, deadline: soon() };
+    let post = Post {
+        uri: &uri,
+        content_type,
+        chunks: vec![body.into()],
+        compressed: None,
+        deadline: soon(),
+        context: None,
+    };
     client.post(post).await.unwrap()
 }
 
