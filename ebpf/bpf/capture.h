@@ -6,7 +6,6 @@
 #include "connections.h"
 
 #define MAX_VECTORS 16
-#define VECTORS_AT_ONCE 4
 #define PEEK 16
 
 /* Where the bytes of a call are. */
@@ -17,6 +16,21 @@ struct buffers {
 	__u8 operation;
 	__u8 is_opaque;
 };
+
+struct scratch {
+	__u32 busy;
+	__u32 padding;
+	struct data_event event;
+	__u8 bytes[2 * MAX_CAPTURE];
+};
+
+/* One for each processor: user space sets the number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
 
 /* The arguments of the call that the current thread is in. */
 static __always_inline void find_buffers(struct buffers *buffers, __u64 number, __u64 second, __u64 third)
@@ -133,62 +147,48 @@ static __always_inline bool is_http2(const __u8 *first, __u32 count)
 	       first[4] == '*' && first[5] == ' ' && first[6] == 'H';
 }
 
-/*
- * Verifiers before Linux 6.3 lose the bound of a size that the compiler keeps in another register; a mask that it may not
- * drop shows it again. The bound is a power of two, which the size may be itself.
- */
-static __always_inline __u32 bounded(__u32 size, const __u32 bound)
+/* Verifiers before Linux 6.3 lose the bound of a size that the compiler keeps in another register; a mask that it may not
+ * drop shows it again. */
+static __always_inline __u32 bounded(__u32 size)
 {
 	asm volatile("" : "+r"(size));
-	return size & (2 * bound - 1);
+	return size & (2 * MAX_CAPTURE - 1);
 }
 
-/*
- * Copies up to `want` bytes, at most `room`, a power of two; returns how many. With several buffers `to` has twice the
- * room: the verifier bounds each part, not their sum.
- */
-static __always_inline __u32 copy_bytes(__u8 *to, const __u32 room, __u8 *flags, struct buffers *buffers, __u32 want)
+/* Copies up to `want` bytes; returns how many. */
+static __always_inline __u32 copy_bytes(struct scratch *scratch, struct buffers *buffers, __u32 want)
 {
-	/* Twice, for the same reason as `to`. */
-	struct user_iovec entries[2 * VECTORS_AT_ONCE] = {};
 	__u32 done = 0;
 
-	if (want > room)
-		want = room;
+	if (want > MAX_CAPTURE)
+		want = MAX_CAPTURE;
 	if (!buffers->vector) {
-		if (want == 0 || bpf_probe_read_user(to, bounded(want, room), (void *)buffers->base)) {
-			*flags |= FLAG_FAULT;
+		if (want == 0 || bpf_probe_read_user(scratch->bytes, bounded(want), (void *)buffers->base)) {
+			scratch->event.flags |= FLAG_FAULT;
 			return 0;
 		}
 		return want;
 	}
 	for (int i = 0; i < MAX_VECTORS; i++) {
-		struct user_iovec *entry = &entries[i % VECTORS_AT_ONCE];
+		struct user_iovec entry;
 		__u32 part;
 
-		if (i >= buffers->count || done >= want || done >= room)
+		if (i >= buffers->count || done >= want || done >= MAX_CAPTURE)
 			break;
-		if (i % VECTORS_AT_ONCE == 0) {
-			__u32 left = buffers->count - i;
-
-			if (left > VECTORS_AT_ONCE)
-				left = VECTORS_AT_ONCE;
-			if (bpf_probe_read_user(entries, bounded(left, VECTORS_AT_ONCE) * sizeof(*entry),
-						(void *)(buffers->vector + i * sizeof(*entry))))
-				goto fault;
-		}
-		part = entry->length < want - done ? entry->length : want - done;
+		if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(buffers->vector + i * sizeof(entry))))
+			goto fault;
+		part = entry.length < want - done ? entry.length : want - done;
 		if (part == 0)
 			continue;
-		if (part > room)
-			part = room;
-		if (bpf_probe_read_user(to + (done & (room - 1)), part, (void *)entry->base))
+		if (part > MAX_CAPTURE)
+			part = MAX_CAPTURE;
+		if (bpf_probe_read_user(scratch->bytes + (done & (MAX_CAPTURE - 1)), part, (void *)entry.base))
 			goto fault;
 		done += part;
 	}
 	return done;
 fault:
-	*flags |= FLAG_FAULT;
+	scratch->event.flags |= FLAG_FAULT;
 	return done;
 }
 

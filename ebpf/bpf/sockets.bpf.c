@@ -66,7 +66,7 @@ static __always_inline int on_socket(struct sock *sk, int result, int flags, __u
 #endif
 	if (flags & MSG_TRUNC && direction == INBOUND)
 		transfer.buffers.is_opaque = 1;
-	on_transfer(sk, connection, &transfer, thread);
+	on_transfer(sk, connection, &transfer, thread >> 32, (__u32)thread);
 	return 0;
 }
 

@@ -201,7 +201,7 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 			goto end;
 	}
 	thread = bpf_get_current_pid_tgid();
-	on_transfer(sk, connection, &transfer, thread);
+	on_transfer(sk, connection, &transfer, thread >> 32, (__u32)thread);
 end:
 	call->number = 0;
 	return 0;

@@ -37,16 +37,16 @@ static __always_inline __u64 advance(struct stream *stream, const struct transfe
 	return stream->next - transfer->length;
 }
 
-/* Whether the content of a transfer is of interest and in reach. */
-static __always_inline bool is_readable(const struct connection *connection, const struct transfer *transfer)
+/* Looks at the first bytes, and returns how many are to be captured. */
+static __always_inline __u32 inspect(struct connection *connection, struct stream *stream, struct transfer *transfer,
+				     __u64 offset)
 {
-	return capture && !transfer->buffers.is_opaque && connection->protocol <= PROTOCOL_HTTP1;
-}
+	__u8 first[PEEK] = {};
+	__u32 count;
 
-/* Judges a transfer by its first bytes; returns how many are to be captured. */
-static __always_inline __u32 judge(struct connection *connection, struct stream *stream, const __u8 *first, __u32 count,
-				   __u64 offset, __u32 length)
-{
+	if (!capture || transfer->buffers.is_opaque || connection->protocol > PROTOCOL_HTTP1)
+		return 0;
+	count = peek(&transfer->buffers, transfer->length, first);
 	if (may_begin_message(first, count)) {
 		if (is_http2(first, count)) {
 			connection->protocol = PROTOCOL_HTTP2;
@@ -62,92 +62,16 @@ static __always_inline __u32 judge(struct connection *connection, struct stream 
 	}
 	if (stream->capture_until <= offset)
 		return 0;
-	return stream->capture_until - offset < length ? stream->capture_until - offset : length;
+	return stream->capture_until - offset < transfer->length ? stream->capture_until - offset : transfer->length;
 }
 
-static __always_inline void describe(struct data_event *event, const struct connection *connection,
-				     const struct transfer *transfer, __u64 thread, __u64 offset)
-{
-	event->kind = KIND_DATA;
-	event->direction = transfer->direction;
-	event->operation = transfer->buffers.operation;
-	event->flags = transfer->buffers.is_opaque ? FLAG_OPAQUE : 0;
-	event->tgid = thread >> 32;
-	event->socket = connection->id;
-	event->offset = offset;
-	event->start = transfer->start;
-	event->end = bpf_ktime_get_ns();
-	event->length = transfer->length;
-	event->captured = 0;
-	event->round_trip = transfer->round_trip;
-	event->retransmits = transfer->retransmits;
-	event->thread = (__u32)thread;
-	event->protocol = connection->protocol;
-	event->padding[0] = event->padding[1] = event->padding[2] = 0;
-}
-
-static __always_inline void tell_length(struct connection *connection, struct transfer *transfer, __u64 thread, __u64 offset)
-{
-	struct data_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-
-	if (!event) {
-		count_loss(LOSS_RING_FULL_DATA);
-		return;
-	}
-	describe(event, connection, transfer, thread, offset);
-	bpf_ringbuf_submit(event, wake_up());
-}
-
-/* Most messages are short: those go from the process straight into the ring, and are judged there. */
-#define SHORT 512
-
-struct short_event {
-	struct data_event event;
-	__u8 bytes[2 * SHORT];
-};
-
-static __always_inline void tell_short(struct connection *connection, struct transfer *transfer, __u64 thread, __u64 offset)
-{
-	struct stream *stream = &connection->streams[transfer->direction];
-	struct short_event *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
-	__u8 flags = 0;
-	__u32 count, want;
-
-	if (!record) {
-		count_loss(LOSS_RING_FULL_DATA);
-		return;
-	}
-	count = copy_bytes(record->bytes, SHORT, &flags, &transfer->buffers, transfer->length);
-	want = judge(connection, stream, record->bytes, count, offset, transfer->length);
-	describe(&record->event, connection, transfer, thread, offset);
-	if (want) {
-		record->event.captured = count < want ? count : want;
-		record->event.flags |= flags;
-	}
-	bpf_ringbuf_submit(record, wake_up());
-}
-
-struct scratch {
-	__u32 busy;
-	__u32 padding;
-	struct data_event event;
-	__u8 bytes[2 * MAX_CAPTURE];
-};
-
-/* One for each processor: user space sets the number. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct scratch);
-} scratches SEC(".maps");
-
-static __always_inline void tell_long(struct connection *connection, struct transfer *transfer, __u64 thread, __u64 offset,
-				      __u32 want)
+static __always_inline void tell_transfer(struct connection *connection, struct transfer *transfer, __u32 tgid, __u32 thread,
+					  __u64 offset, __u32 want)
 {
 	__u32 processor = bpf_get_smp_processor_id();
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &processor);
-	__u32 captured;
+	struct data_event *event;
+	__u32 captured = 0;
 
 	if (!scratch)
 		return;
@@ -157,38 +81,42 @@ static __always_inline void tell_long(struct connection *connection, struct tran
 		count_loss(LOSS_NESTED);
 		return;
 	}
-	describe(&scratch->event, connection, transfer, thread, offset);
-	captured = copy_bytes(scratch->bytes, MAX_CAPTURE, &scratch->event.flags, &transfer->buffers, want);
+	event = &scratch->event;
+	event->kind = KIND_DATA;
+	event->direction = transfer->direction;
+	event->operation = transfer->buffers.operation;
+	event->flags = transfer->buffers.is_opaque ? FLAG_OPAQUE : 0;
+	event->tgid = tgid;
+	event->socket = connection->id;
+	event->offset = offset;
+	event->start = transfer->start;
+	event->end = bpf_ktime_get_ns();
+	event->length = transfer->length;
+	event->round_trip = transfer->round_trip;
+	event->retransmits = transfer->retransmits;
+	event->thread = thread;
+	event->protocol = connection->protocol;
+	if (want)
+		captured = copy_bytes(scratch, &transfer->buffers, want);
 	if (captured > MAX_CAPTURE)
 		captured = MAX_CAPTURE;
-	scratch->event.captured = captured;
-	tell(&scratch->event, sizeof(scratch->event) + captured, LOSS_RING_FULL_DATA);
+	event->captured = captured;
+	tell(event, sizeof(*event) + captured, LOSS_RING_FULL_DATA);
 	__sync_fetch_and_add(&scratch->busy, -1);
 }
 
-static __always_inline void on_transfer(struct sock *sk, struct connection *connection, struct transfer *transfer, __u64 thread)
+static __always_inline void on_transfer(struct sock *sk, struct connection *connection, struct transfer *transfer, __u32 tgid,
+					__u32 thread)
 {
 	struct stream *stream = &connection->streams[transfer->direction];
-	__u64 offset = advance(stream, transfer);
-	__u32 want = 0;
+	__u64 offset;
+	__u32 want;
 
-	set_owner(connection, thread >> 32);
+	offset = advance(stream, transfer);
+	set_owner(connection, tgid);
 	announce(connection, sk);
-	if (is_readable(connection, transfer)) {
-		__u8 first[PEEK] = {};
-		__u32 count;
-
-		if (transfer->length <= SHORT) {
-			tell_short(connection, transfer, thread, offset);
-			return;
-		}
-		count = peek(&transfer->buffers, transfer->length, first);
-		want = judge(connection, stream, first, count, offset, transfer->length);
-	}
-	if (want)
-		tell_long(connection, transfer, thread, offset, want);
-	else
-		tell_length(connection, transfer, thread, offset);
+	want = inspect(connection, stream, transfer, offset);
+	tell_transfer(connection, transfer, tgid, thread, offset, want);
 }
 
 #endif
