@@ -1,19 +1,44 @@
-//! Measures what kernel events cost nginx; prints a table and writes every round to a JSON file.
+//! Measures what kernel events cost nginx, and what tracing costs Envoy; prints a table and writes every round to a JSON
+//! file.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use sluice_integration::{
     Outcome,
-    overhead::{self, Round, SCENARIOS},
+    overhead::{self, Round, SCENARIOS, mesh},
 };
 
 /// wrk flat out against nginx, without Sluice and with it, interleaved. Needs root, nginx and wrk.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    group: Option<Group>,
     /// Scenarios to run beside the bare one; all if none is named.
     scenarios: Vec<String>,
+    #[command(flatten)]
+    rounds: Rounds,
+}
+
+#[derive(Subcommand)]
+enum Group {
+    /// wrk flat out through Envoy to nginx: untraced, traced in full, and traced a little with kernel events.
+    Mesh {
+        #[command(flatten)]
+        rounds: Rounds,
+        /// Envoy; by default the one that integration/peers/fetch got.
+        #[arg(long)]
+        envoy: Option<PathBuf>,
+        /// Set by the command itself.
+        #[arg(long, hide = true)]
+        inside: bool,
+    },
+}
+
+#[derive(Args)]
+struct Rounds {
     /// Rounds of each scenario.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -28,25 +53,90 @@ struct Arguments {
     json: PathBuf,
 }
 
+impl Rounds {
+    fn sluice(&self) -> Outcome<PathBuf> {
+        match &self.sluice {
+            Some(path) => Ok(path.clone()),
+            None => Ok(std::env::current_exe()?.with_file_name("sluice")),
+        }
+    }
+}
+
 fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
-    let sluice = match arguments.sluice {
-        Some(path) => path,
-        None => std::env::current_exe()?.with_file_name("sluice"),
-    };
-    let chosen = |name: &str| {
-        name == "none" || arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|one| one == name)
-    };
-    let scenarios: Vec<_> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
-    let mut rounds: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
-    for number in 1..=arguments.rounds {
-        for scenario in &scenarios {
-            eprintln!("round {number} of {}: {}", arguments.rounds, scenario.name);
-            let round = overhead::round(scenario, &sluice, arguments.seconds)?;
+    match arguments.group {
+        None => nginx(&arguments.scenarios, &arguments.rounds),
+        Some(Group::Mesh { inside: false, .. }) => mesh::enter_namespace(&["mesh", "--inside"]),
+        Some(Group::Mesh { rounds, envoy, .. }) => proxy(&rounds, envoy),
+    }
+}
+
+/// What tracing costs a proxy.
+fn proxy(options: &Rounds, envoy: Option<PathBuf>) -> Outcome<()> {
+    let (sluice, envoy) = (options.sluice()?, envoy.map_or_else(mesh::fetched_envoy, Ok)?);
+    let mut rounds: BTreeMap<&str, Vec<mesh::Round>> = BTreeMap::new();
+    for number in 1..=options.rounds {
+        for scenario in mesh::SCENARIOS {
+            eprintln!("round {number} of {}: {}", options.rounds, scenario.name);
+            let round = mesh::round(scenario, &sluice, &envoy, options.seconds)?;
             rounds.entry(scenario.name).or_default().push(round);
         }
     }
-    std::fs::write(&arguments.json, serde_json::to_string_pretty(&rounds)?)?;
+    std::fs::write(&options.json, serde_json::to_string_pretty(&rounds)?)?;
+
+    println!(
+        "| Envoy before nginx | requests/s | of untraced | from - to | CPU a request, us | Sluice's own, us | spans a request |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|");
+    for scenario in mesh::SCENARIOS {
+        let of = |value: fn(&mesh::Round) -> f64| median(&rounds[scenario.name], value);
+        // Of the same round, since the machine is not the same for long.
+        let pairs = rounds[scenario.name].iter().zip(&rounds["untraced"]);
+        let mut shares: Vec<f64> =
+            pairs.map(|(round, untraced)| round.rate / untraced.rate * 100.0).collect();
+        shares.sort_by(f64::total_cmp);
+        let [Some(least), Some(most)] = [shares.first(), shares.last()] else { continue };
+        println!(
+            "| {} | {:.0} | {:.0} % | {least:.0} - {most:.0} % | {:.1} | {:.2} | {:.3} |",
+            scenario.what,
+            of(|round| round.rate),
+            median(&shares, |share| *share),
+            of(|round| round.cpu),
+            of(|round| round.sluice),
+            of(|round| share(round.spans, round.requests)),
+        );
+    }
+    let events = &rounds["events"];
+    println!(
+        "\nOf the slow and failed requests, {:.1} % have a record of their exchange, with its content; {:.0} a round are on spans of the 1 %.\n\
+         Exchanges seen: {:.3} for each request; events lost: {:.0}.",
+        median(events, |round| share(round.recorded, round.remarkable)) * 100.0,
+        median(events, |round| share(round.events, 2)),
+        median(events, |round| share(round.exchanges, round.requests)),
+        median(events, |round| share(round.lost, 1)),
+    );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+/// What kernel events cost nginx.
+fn nginx(chosen: &[String], options: &Rounds) -> Outcome<()> {
+    let sluice = options.sluice()?;
+    let chosen = |name: &str| name == "none" || chosen.is_empty() || chosen.iter().any(|one| one == name);
+    let scenarios: Vec<_> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
+    let mut rounds: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
+    for number in 1..=options.rounds {
+        for scenario in &scenarios {
+            eprintln!("round {number} of {}: {}", options.rounds, scenario.name);
+            let round = overhead::round(scenario, &sluice, options.seconds)?;
+            rounds.entry(scenario.name).or_default().push(round);
+        }
+    }
+    std::fs::write(&options.json, serde_json::to_string_pretty(&rounds)?)?;
 
     let bare = median(&rounds["none"], |round| round.user + round.system);
     println!(
@@ -74,17 +164,15 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
 fn seen(round: &Round) -> f64 {
-    round.exchanges as f64 / round.requests as f64
+    share(round.exchanges, round.requests)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of events are small")]
 fn lost(round: &Round) -> f64 {
-    round.lost as f64
+    share(round.lost, 1)
 }
 
-fn median(rounds: &[Round], value: impl Fn(&Round) -> f64) -> f64 {
+fn median<R>(rounds: &[R], value: impl Fn(&R) -> f64) -> f64 {
     let mut values: Vec<f64> = rounds.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

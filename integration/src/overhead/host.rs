@@ -40,3 +40,10 @@ pub(super) fn get(address: SocketAddr, path: &str) -> Outcome<String> {
     stream.read_to_string(&mut answer)?;
     Ok(answer)
 }
+
+/// The sum of the series of a page of metrics that begin so.
+pub(super) fn sum(page: &str, series: &str) -> u64 {
+    let values =
+        page.lines().filter(|line| line.starts_with(series)).filter_map(|line| line.rsplit(' ').next());
+    values.filter_map(|value| value.parse::<u64>().ok()).sum()
+}

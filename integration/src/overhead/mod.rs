@@ -1,6 +1,7 @@
 //! What seeing HTTP in the kernel costs: wrk flat out against nginx on the same machine, without Sluice and with it.
 
 mod host;
+pub mod mesh;
 mod scenario;
 
 use std::{
@@ -126,17 +127,12 @@ fn requests(told: &str) -> Option<u64> {
 
 /// Exchanges seen and events lost, by Sluice's own metrics. The last are taken from the ring a moment later.
 fn counters(telemetry: SocketAddr) -> Outcome<(u64, u64)> {
-    let sum = |text: &str, name: &str| -> u64 {
-        let values =
-            text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next());
-        values.filter_map(|value| value.parse::<u64>().ok()).sum()
-    };
     let mut last = None;
     loop {
         // Losses are published every second.
         std::thread::sleep(Duration::from_millis(1_100));
         let text = host::get(telemetry, "/metrics")?;
-        let now = (sum(&text, "sluice_ebpf_exchanges{"), sum(&text, "sluice_ebpf_lost_events{"));
+        let now = (host::sum(&text, "sluice_ebpf_exchanges{"), host::sum(&text, "sluice_ebpf_lost_events{"));
         if last == Some(now) {
             return Ok(now);
         }
