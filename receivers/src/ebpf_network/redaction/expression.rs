@@ -42,9 +42,7 @@ impl Expression {
     pub(super) fn is_match(&self, text: &[u8]) -> bool {
         match self {
             // No byte makes this table give up; if one did, the answer would be the careful one.
-            Self::Table(table) => {
-                !matches!(table.try_search_fwd(&Input::new(text).earliest(true)), Ok(None))
-            }
+            Self::Table(table) => !matches!(table.try_search_fwd(&Input::new(text).earliest(true)), Ok(None)),
             Self::Regex(regex) => regex.is_match(text),
         }
     }
