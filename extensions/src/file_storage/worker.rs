@@ -32,9 +32,10 @@ const IDLE: Duration = Duration::from_secs(3600);
 const SURVEY_STRIDE: u64 = 8 << 20;
 /// How many bytes are read ahead between two appends.
 const READ_STRIDE: u64 = 8 << 20;
-/// The most that waits in memory for the exporter, in bytes, and the share of the budget that it is at most.
-const READY_LIMIT: u64 = 32 << 20;
-const READY_SHARE: u64 = 16;
+/// The most that waits in memory for the exporter, in bytes, and the share of the budget that it is at most. What does not
+/// fit is read back from the disk when its turn comes.
+const READY_LIMIT: u64 = 512 << 20;
+const READY_SHARE: u64 = 32;
 
 /// What may be given up before it is delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

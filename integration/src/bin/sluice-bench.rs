@@ -51,7 +51,7 @@ async fn main() -> Outcome<()> {
     let sluice = arguments.sluice.unwrap_or_else(|| beside.join("sluice"));
     let directory = tempfile::Builder::new().prefix("sluice-bench-").tempdir()?;
     if arguments.recovery {
-        for spans in [1000, 3] {
+        for spans in [1000, 50] {
             println!("{}", bench::recovery::measure(&sluice, directory.path(), spans).await?.summary());
         }
         return Ok(());

@@ -178,14 +178,15 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// [`OpenError`]; the log is as it was.
     pub(super) fn open(disk: D, settings: Settings) -> Result<Self, OpenError> {
-        let (segments, settled) = list(&disk)?;
+        let (names, settled) = list(&disk)?;
+        let segments = keyed(&names);
         let mut log = Self {
             disk,
             settings,
             segments: BTreeMap::new(),
             tail: None,
-            next_segment: segments.last().map_or(1, |name| name.id + 1),
-            to_survey: segments.iter().map(|name| name.id).collect(),
+            next_segment: segments.last().map_or(1, |(key, _)| key + 1),
+            to_survey: segments.iter().map(|(key, _)| *key).collect(),
             cursor: Cursor { segment: 0, offset: BLOCK },
             outstanding: HashMap::new(),
             places: HashSet::new(),
@@ -195,25 +196,22 @@ impl<D: Disk> Log<D> {
             losses: Vec::new(),
             directory_is_unsynced: false,
         };
-        for name in &segments {
-            let segment = log.open_segment(*name)?;
-            log.segments.insert(name.id, segment);
-        }
-        for name in &settled {
-            if let Some(segment) = log.segments.get_mut(&name.id).filter(|segment| segment.name == *name) {
-                let loaded = segment.load_settlements(&log.disk);
-                loaded.map_err(|source| OpenError::Disk {
+        for (key, name) in &segments {
+            let mut segment = log.open_segment(*name)?;
+            if settled.contains(name) {
+                segment.load_settlements(&log.disk).map_err(|source| OpenError::Disk {
                     doing: format!("cannot read {}", name.settled()),
                     source,
                 })?;
             }
+            log.segments.insert(*key, segment);
         }
         // Only now is it certain that the log can be used, and something may be changed.
-        for name in settled.iter().filter(|name| !segments.contains(name)) {
+        for name in settled.iter().filter(|name| !names.contains(name)) {
             let _ = log.disk.remove(&name.settled());
         }
-        if let Some(last) = segments.last() {
-            log.cut_torn_tail(last.id);
+        if let Some((last, _)) = segments.last() {
+            log.cut_torn_tail(*last);
         }
         Ok(log)
     }
@@ -511,6 +509,20 @@ fn list<D: Disk>(disk: &D) -> Result<(Vec<SegmentName>, Vec<SegmentName>), OpenE
     segments.sort_by_key(|name: &SegmentName| name.id);
     settled.sort_by_key(|name: &SegmentName| name.id);
     Ok((segments, settled))
+}
+
+/// The segments with what they are known by: their id, or the next number if a removal that was never synced has brought
+/// back another segment of that id.
+fn keyed(names: &[SegmentName]) -> Vec<(u64, SegmentName)> {
+    let mut next = 0;
+    names
+        .iter()
+        .map(|name| {
+            let key = name.id.max(next);
+            next = key + 1;
+            (key, *name)
+        })
+        .collect()
 }
 
 /// Adds a record to the content of a segment.

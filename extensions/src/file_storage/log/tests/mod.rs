@@ -308,6 +308,25 @@ fn foreign_files_and_newer_segments_are_refused_and_left_alone() {
     assert!(matches!(error, OpenError::Newer { version: 9, .. }), "{error}");
 }
 
+/// A directory that failed to sync, and then a power cut, may bring back a segment whose id was given again.
+#[test]
+fn two_segments_of_one_id_are_both_read() {
+    let disk = SimulatedDisk::new(1);
+    for number in [1, 2] {
+        let one = SimulatedDisk::new(u64::from(number));
+        let mut log = open(&one);
+        append(&mut log, &[payload(number, 100)]).unwrap();
+        let name = files(&one, ".segment")[0].clone();
+        disk.put(&name, &one.content(&name));
+    }
+    let mut log = open(&disk);
+    let mut read = payloads(&read_all(&mut log));
+    read.sort();
+    assert_eq!(read, [payload(1, 100), payload(2, 100)]);
+    append(&mut log, &[payload(3, 100)]).unwrap();
+    assert_eq!(payloads(&read_all(&mut log)), [payload(3, 100)]);
+}
+
 #[test]
 fn the_relaxed_mode_syncs_at_checkpoints() {
     let disk = SimulatedDisk::new(1);
