@@ -59,15 +59,20 @@ static __always_inline void count_loss(__u32 reason)
 		*count += 1;
 }
 
-/* Waking the reader for every event doubles a request's latency, so it is woken only when much is waiting. */
-static __always_inline __u64 wake_up(void)
+/*
+ * Waking the reader for every event doubles a request's latency, so it is woken when what is waiting passes WAKE_UP_AT or a
+ * multiple of it: once, not for each event until it has caught up.
+ */
+static __always_inline __u64 wake_up(__u64 size)
 {
-	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > WAKE_UP_AT ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+
+	return (waiting ^ (waiting + size)) & ~(__u64)(WAKE_UP_AT - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline bool tell(void *event, __u64 size, __u32 loss)
 {
-	if (bpf_ringbuf_output(&events, event, size, wake_up()) == 0)
+	if (bpf_ringbuf_output(&events, event, size, wake_up(size)) == 0)
 		return true;
 	count_loss(loss);
 	return false;

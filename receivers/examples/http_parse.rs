@@ -20,7 +20,7 @@ const REQUEST: &[u8] =
     Accept: */*\r\nAccept-Encoding: gzip\r\nX-Request-Id: 7f3a1c\r\n\
     traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
-    Content-Type: application/json\r\nContent-Length: 100\r\nConnection: keep-alive\r\n\
+    Content-Type: application/json\r\nContent-Length: 102\r\nConnection: keep-alive\r\n\
     ETag: \"65935c80-64\"\r\nAccept-Ranges: bytes\r\n\r\n\
     {\"id\":42,\"items\":[{\"sku\":\"A-100\",\"count\":2},{\"sku\":\"B-200\",\"count\":1}],\"total\":\"129.90\",\"state\":\"new\"}";
 

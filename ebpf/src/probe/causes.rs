@@ -109,7 +109,7 @@ fn what_is_partial(host: &Host, attempts: &[Attempt]) -> Vec<Problem> {
             format!("tier A does not load: {}", refusal.reason),
             "tier B is taken, which costs every system call on the host about 0.1 microseconds; \
              `io_uring` is not seen",
-            "use Linux 6.5 or later".to_owned(),
+            "use Linux 6.3 or later".to_owned(),
         );
     }
     if let Some(loaded) = attempts.iter().find_map(|attempt| attempt.outcome.as_ref().ok()) {
