@@ -58,6 +58,7 @@ async fn every_receiver_asks_for_the_token() {
     let curl = |token: Option<&str>, what: &str, url: String, kind: &str| {
         let mut curl = setup.program("curl");
         curl.args(["--silent", "--max-time", "20", "--dump-header", "-", "--output", "body"]);
+        curl.args(["--retry", "3", "--retry-all-errors"]);
         curl.args(["--header", &format!("content-type: {kind}"), "--data-binary", &format!("@{what}")]);
         if what == "grpc" {
             curl.args(["--http2-prior-knowledge", "--header", "te: trailers"]);

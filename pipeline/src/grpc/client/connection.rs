@@ -120,3 +120,10 @@ pub(super) fn lost(error: &hyper::Error) -> Status {
     let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
     Status::new(Code::Unavailable, format!("the connection was lost: {error}{cause}"))
 }
+
+/// Whether the destination ended the connection in order and never looked at the call (RFC 9113, section 6.8).
+pub(super) fn was_not_looked_at(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>()).is_some_and(
+        |cause| cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR),
+    )
+}

@@ -138,7 +138,7 @@ impl Channel {
         }
         // A connection may be found lost only by a call that the destination never saw; that one is sent again.
         let mut unsent = None;
-        for _ in 0..2 {
+        for _ in 0..3 {
             let request = self.request(path, &headers, message.clone(), deadline)?;
             match self.connections.send(request, deadline).await {
                 Ok(response) => return response::read(response, RESPONSE_LIMIT).await,

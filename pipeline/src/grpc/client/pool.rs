@@ -21,7 +21,7 @@ use tokio::{
 use tracing::debug;
 
 use super::{
-    connection::{Dialler, Peer, lost},
+    connection::{Dialler, Peer, lost, was_not_looked_at},
     endpoint::{Address, Endpoint},
 };
 use crate::{
@@ -139,7 +139,7 @@ impl Connections {
         let answer = match sender.ready().await {
             Ok(()) => sender.try_send_request(request).await.map_err(|mut failed| {
                 // hyper gives a request back exactly if nothing of it went out.
-                let retry = failed.take_message().is_some();
+                let retry = failed.take_message().is_some() || was_not_looked_at(failed.error());
                 Unsent { status: lost(failed.error()), retry }
             }),
             Err(error) => Err(Unsent { status: lost(&error), retry: true }),
