@@ -216,7 +216,14 @@ impl Service {
         deadline: Option<Instant>,
     ) -> Result<(Message, Vec<(String, String)>), Refusal> {
         let auth = match &self.door.auth {
-            Some(authenticator) => authenticator.authenticate(headers).await?,
+            Some(authenticator) => match authenticator.authenticate(headers).await {
+                Ok(auth) => auth,
+                Err(refusal) => {
+                    // Some clients, curl among them, lose an answer that comes before they have sent their message.
+                    body::drain_stranger(body).await;
+                    return Err(refusal.into());
+                }
+            },
             None => Vec::new(),
         };
         Ok((self.door.read(headers, body, deadline).await?, auth))

@@ -13,8 +13,9 @@ use crate::budget::{Budget, Charge};
 
 /// The first step in which a body is charged, in bytes.
 const FIRST_STEP: usize = 64 * 1024;
-/// How many times what has arrived may be reserved ahead.
-const GROWTH: usize = 4;
+/// How many times what has arrived may be reserved ahead. Each step leaves a buffer behind that the allocator gives back
+/// only later: with few steps there is little of that.
+const GROWTH: usize = 16;
 /// How much of a refused body is read and thrown away, and for how long, so that the client gets to read the answer.
 const DRAIN_BYTES: usize = 64 << 20;
 /// The same for a client that is not let in.

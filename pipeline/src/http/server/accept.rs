@@ -215,17 +215,21 @@ async fn next(listener: &Listener) -> io::Result<Stream> {
 async fn serve(stream: Stream, place: Place, state: Arc<State>) {
     match (stream, state.options.tls.clone()) {
         (Stream::Tcp(stream, peer), None) => connection::serve(stream, Some(peer), &place, state).await,
-        (Stream::Tcp(stream, peer), Some(tls)) => {
-            if let Some(stream) = shake_hands(&tls, stream, Some(peer), &place, &state).await {
-                connection::serve(stream, Some(peer), &place, state).await;
-            }
-        }
         (Stream::Unix(stream), None) => connection::serve(stream, None, &place, state).await,
-        (Stream::Unix(stream), Some(tls)) => {
-            if let Some(stream) = shake_hands(&tls, stream, None, &place, &state).await {
-                connection::serve(stream, None, &place, state).await;
-            }
+        // Boxed, or each connection without TLS would take the memory of one with it.
+        (Stream::Tcp(stream, peer), Some(tls)) => {
+            Box::pin(serve_tls(stream, Some(peer), tls, place, state)).await;
         }
+        (Stream::Unix(stream), Some(tls)) => Box::pin(serve_tls(stream, None, tls, place, state)).await,
+    }
+}
+
+async fn serve_tls<S>(stream: S, peer: Option<SocketAddr>, tls: ServerTls, place: Place, state: Arc<State>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if let Some(stream) = shake_hands(&tls, stream, peer, &place, &state).await {
+        connection::serve(stream, peer, &place, state).await;
     }
 }
 
