@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
 
 use super::ComponentId;
 use crate::{
@@ -33,6 +34,8 @@ pub enum Capability {
     ClientAuth,
     /// [`ServerAuth`].
     ServerAuth,
+    /// [`Upstream`].
+    Upstream,
 }
 
 /// An extension that a component needs, as its configuration names it.
@@ -125,10 +128,13 @@ pub struct QueueUsage {
     pub oldest: Option<Duration>,
 }
 
+/// The body of a relayed call or of its answer, as it arrives, with its trailers.
+pub type RelayBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
 /// Relays calls of a protocol to its back-end, byte for byte.
 pub trait Upstream: Send + Sync {
-    /// Sends a unary call on and returns the answer.
-    fn relay(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, Failure>>;
+    /// Sends a call on as its bytes arrive, and returns the answer as it arrives: unary and streaming alike.
+    fn relay(&self, request: Request<RelayBody>) -> BoxFuture<'_, Result<Response<RelayBody>, Failure>>;
 }
 
 impl fmt::Display for Capability {
@@ -137,6 +143,7 @@ impl fmt::Display for Capability {
         formatter.write_str(match self {
             Self::ClientAuth => "add credentials to the requests of exporters",
             Self::ServerAuth => "check the credentials of the clients of receivers",
+            Self::Upstream => "relay calls to a back-end",
         })
     }
 }

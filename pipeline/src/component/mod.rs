@@ -16,7 +16,7 @@ mod registry;
 
 pub use capability::{
     AuthRefusal, Capabilities, Capability, ClientAuth, DurableQueue, QueueOwner, QueueUsage, Reference,
-    ServerAuth, Storage, Upstream,
+    RelayBody, ServerAuth, Storage, Upstream,
 };
 pub use connector::{ConnectorContext, ConnectorFactory};
 pub use declaration::{ComponentConfig, Declaration, Kind, Pair, Problem, Stability};
