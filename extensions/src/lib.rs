@@ -7,7 +7,7 @@
     feature = "oauth2client",
     feature = "oidc"
 ))]
-#[allow(dead_code, reason = "each authenticator needs only some of it")]
+#[cfg_attr(not(feature = "all"), allow(dead_code, reason = "each authenticator needs only some of it"))]
 mod authenticator;
 #[cfg(feature = "basicauth")]
 pub mod basicauth;

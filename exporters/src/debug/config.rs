@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::{
-    component::{ComponentConfig, Problem},
+    component::{ComponentConfig, Problem, Reference},
     export::QueueConfig,
 };
 
@@ -52,6 +52,10 @@ impl Default for DebugConfig {
 }
 
 impl ComponentConfig for DebugConfig {
+    fn references(&self) -> Vec<Reference> {
+        self.sending_queue.reference("sending_queue").into_iter().collect()
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.sending_queue.problems("sending_queue");
         if self.use_internal_logger && self.output_paths != Self::default().output_paths {

@@ -56,6 +56,8 @@ impl ComponentConfig for OtlpConfig {
     }
 
     fn references(&self) -> Vec<Reference> {
-        self.client.references()
+        let mut references = self.client.references();
+        references.extend(self.export.sending_queue.reference("sending_queue"));
+        references
     }
 }

@@ -99,6 +99,8 @@ impl ComponentConfig for OtlpHttpConfig {
     }
 
     fn references(&self) -> Vec<Reference> {
-        self.client.references()
+        let mut references = self.client.references();
+        references.extend(self.own.sending_queue.reference("sending_queue"));
+        references
     }
 }

@@ -53,6 +53,8 @@ impl ComponentConfig for ZipkinConfig {
     }
 
     fn references(&self) -> Vec<Reference> {
-        self.client.references()
+        let mut references = self.client.references();
+        references.extend(self.own.sending_queue.reference("sending_queue"));
+        references
     }
 }

@@ -22,7 +22,8 @@ use std::{sync::Arc, time::Instant};
 pub use config::{CompactionConfig, FileStorageConfig, RetentionConfig};
 use futures_util::future::BoxFuture;
 use sluice_pipeline::component::{
-    BuildError, Capabilities, Declaration, Extension, ExtensionContext, ExtensionFactory, Listeners, Storage,
+    BuildError, Capabilities, Capability, Declaration, Extension, ExtensionContext, ExtensionFactory,
+    Listeners, Storage,
 };
 use tokio::task::spawn_blocking;
 use tracing::warn;
@@ -53,10 +54,13 @@ impl ExtensionFactory for FileStorage {
         signals: &[],
         absorbs: false,
     };
-    const HOLDS_QUEUES: bool = true;
 
     fn endpoints(_config: &FileStorageConfig) -> Vec<sluice_pipeline::component::Endpoint> {
         Vec::new()
+    }
+
+    fn offers(_config: &FileStorageConfig) -> Vec<Capability> {
+        vec![Capability::Storage]
     }
 
     fn build(config: FileStorageConfig, context: ExtensionContext) -> Result<Box<dyn Extension>, BuildError> {

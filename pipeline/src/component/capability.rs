@@ -34,6 +34,8 @@ pub enum Capability {
     ClientAuth,
     /// [`ServerAuth`].
     ServerAuth,
+    /// [`Storage`].
+    Storage,
     /// [`Upstream`].
     Upstream,
 }
@@ -143,6 +145,7 @@ impl fmt::Display for Capability {
         formatter.write_str(match self {
             Self::ClientAuth => "add credentials to the requests of exporters",
             Self::ServerAuth => "check the credentials of the clients of receivers",
+            Self::Storage => "hold sending queues",
             Self::Upstream => "relay calls to a back-end",
         })
     }

@@ -14,8 +14,6 @@ pub trait ExtensionFactory: 'static {
     type Config: ComponentConfig;
     /// What it says of itself.
     const DECLARATION: Declaration;
-    /// Whether it offers [`Capabilities::storage`], so that `sending_queue.storage` may name it.
-    const HOLDS_QUEUES: bool = false;
 
     /// The endpoints that the host binds for it before anything starts.
     fn endpoints(config: &Self::Config) -> Vec<Endpoint>;

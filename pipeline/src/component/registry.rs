@@ -53,7 +53,6 @@ enum Build {
     },
     Connector(fn(AnyConfig, ConnectorContext) -> Result<Branches, BuildError>),
     Extension {
-        holds_queues: bool,
         endpoints: fn(&AnyConfig) -> Vec<Endpoint>,
         offers: fn(&AnyConfig) -> Vec<Capability>,
         build: fn(AnyConfig, ExtensionContext) -> Result<Box<dyn Extension>, BuildError>,
@@ -106,7 +105,6 @@ impl Registry {
             Kind::Extension,
             F::DECLARATION,
             Build::Extension {
-                holds_queues: F::HOLDS_QUEUES,
                 endpoints: |config| config.get().map_or_else(Vec::new, F::endpoints),
                 offers: |config| config.get().map_or_else(Vec::new, F::offers),
                 build: |config, context| F::build(config.take()?, context),
@@ -197,12 +195,6 @@ impl Entry {
             Build::Exporter { answers_later, .. } => answers_later(config),
             _ => true,
         }
-    }
-
-    /// Whether it is an extension that holds queues.
-    #[must_use]
-    pub fn holds_queues(&self) -> bool {
-        matches!(&self.build, Build::Extension { holds_queues: true, .. })
     }
 
     /// Builds a receiver.

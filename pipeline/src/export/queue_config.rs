@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     batch::Batch,
-    component::{ComponentId, Problem},
+    component::{Capability, ComponentId, Problem, Reference},
     config::types::Duration,
     consumer::Demand,
 };
@@ -146,6 +146,13 @@ impl QueueConfig {
     #[must_use]
     pub fn batch_sizer(&self) -> Sizer {
         self.batch.as_ref().and_then(|batch| batch.sizer).or(self.sizer).unwrap_or(Sizer::Items)
+    }
+
+    /// The extension that holds it, if one is to; `key` is where the block stands below its component.
+    #[must_use]
+    pub fn reference(&self, key: &str) -> Option<Reference> {
+        let id = self.storage.clone().filter(|_| self.enabled)?;
+        Some(Reference { key: format!("{key}.storage"), id, needs: Capability::Storage })
     }
 
     /// Everything wrong with the values; `key` is where the block stands below its component.

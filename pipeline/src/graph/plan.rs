@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{endpoints, listen::Claim, references, storage, wiring};
+use super::{endpoints, listen::Claim, references, wiring};
 use crate::{
     component::{AnyConfig, ComponentId, Endpoint, Entry, Kind, Pair, PipelineId, Registry},
     config::{Definition, Document, Located, Node, Pipeline, Problems, known, suggest},
@@ -93,10 +93,10 @@ impl<'r> Plan<'r> {
         let mut found = Problems::default();
         let resolver = Resolver::new(document, registry, &mut found);
         let plan = resolver.plan(document, &mut found);
+        references::check(document, &plan, &mut found);
         // Only of a sound plan: each file is read, each port compared, as they would be used.
         if !found.has_errors() {
             plan.check_files(&mut found);
-            references::check(document, &plan, &mut found);
             endpoints::check(document, &plan, &mut found);
         }
         let sound = !found.has_errors();
@@ -239,7 +239,6 @@ impl<'d, 'r> Resolver<'d, 'r> {
             pipelines.push(planned);
         }
         wiring::check_connectors(document, &connectors, problems);
-        storage::check(document, exporters.values(), &extensions, problems);
         self.warn_unused(document, &used, problems);
         let pipelines = wiring::in_order(document, pipelines, &connectors, problems);
         Plan { extensions, receivers: receivers.into_values().collect(), connectors, exporters, pipelines }

@@ -33,11 +33,15 @@ pub(super) fn check(document: &Document, plan: &Plan<'_>, problems: &mut Problem
 fn problem(reference: &Reference, document: &Document, plan: &Plan<'_>) -> Option<String> {
     let Reference { id, needs, .. } = reference;
     if let Some(extension) = plan.extensions.iter().find(|extension| extension.id == *id) {
-        let offers = extension.config().map_or_else(|_| Vec::new(), |config| extension.entry.offers(&config));
+        // One whose own keys are wrong is reported there.
+        let offers = extension.entry.offers(&extension.config().ok()?);
         return (!offers.contains(needs)).then(|| {
             let able = offers.iter().map(|offer| format!("; it can {offer}")).collect::<String>();
             format!("extension \"{id}\" as it is configured does not {needs}{able}")
         });
+    }
+    if document.extensions.iter().any(|listed| listed.value == *id) {
+        return None;
     }
     let defined = || document.definitions.iter().filter(|definition| definition.kind == Kind::Extension);
     if defined().any(|definition| definition.id.value == *id) {
