@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run the pipelines of a configuration
     #[command(
-        after_help = "Example:\n  sluice run --config configs/gateway.yaml\n\nSIGHUP reloads, SIGTERM and SIGINT drain and stop, a second one stops at once."
+        after_help = "Example:\n  sluice run --config configs/gateway.yaml\n\nSIGHUP reloads, SIGTERM and SIGINT drain and stop, a second one stops at once.\nSockets that systemd opened (LISTEN_FDS) are taken over: no client is refused while Sluice restarts."
     )]
     Run(RunOptions),
     /// Check a configuration without running it
@@ -82,6 +82,9 @@ pub(crate) struct RunOptions {
     /// How long stopping may take to hand on what is held, such as 25s
     #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
     pub(crate) drain_timeout: Duration,
+    /// Share the ports with another Sluice of this user, so that a new one can start before the old one stops
+    #[arg(long)]
+    pub(crate) reuse_port: bool,
 }
 
 #[derive(Debug, Args)]

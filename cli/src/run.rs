@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sluice_pipeline::{
     budget::Budget,
     component::Registry,
-    graph::{Service, Status},
+    graph::{Service, Sockets, Status},
     telemetry::{exposition::Exposition, logs::Logs},
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,7 +16,7 @@ use crate::{
     configuration::Configuration,
     output::{CommandError, complain},
     reload::{self, FileWatch},
-    self_telemetry::SelfTelemetry,
+    self_telemetry::{self, SelfTelemetry},
 };
 
 /// When a receiver that saw nothing is worth a word.
@@ -44,6 +44,8 @@ async fn serve(
     mut configuration: Configuration,
     logs: Logs,
 ) -> Result<(), CommandError> {
+    let sockets =
+        Sockets::inherit(options.reuse_port).map_err(|error| CommandError::Other(error.to_string()))?;
     let mut stop = StopSignals::new()?;
     let mut hangup = listen(SignalKind::hangup())?;
     let (status, budget) = (Arc::new(Status::default()), Budget::default());
@@ -56,10 +58,18 @@ async fn serve(
         "Starting sluice..."
     );
     configuration.log_warnings();
-    let mut telemetry = SelfTelemetry::start(configuration.telemetry(), logs, &budget, &status, exposition)?;
+    let context = self_telemetry::context(&budget, &status);
+    let mut telemetry =
+        SelfTelemetry::start(configuration.telemetry(), logs, context, exposition, sockets.clone())?;
     let plan = configuration.plan(registry)?;
-    let starting = Service::start(&plan, budget, Arc::clone(&status), options.drain_timeout);
+    let starting = Service::start(&plan, budget, Arc::clone(&status), sockets.clone(), options.drain_timeout);
     let mut service = starting.await?;
+    for address in sockets.unclaimed() {
+        warn!(
+            address,
+            "A socket was passed on (LISTEN_FDS) on which no component listens; clients will wait there"
+        );
+    }
     info!("Everything is ready. Begin running and processing data.");
 
     let mut watch = FileWatch::over(if options.watch { configuration.files() } else { Vec::new() });

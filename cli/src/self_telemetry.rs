@@ -11,7 +11,7 @@ use sluice_pipeline::{
     budget::Budget,
     component::{ComponentContext, Endpoint, Kind, Transport},
     config::telemetry::{MetricsLevel, Telemetry},
-    graph::{Claim, ListenerPool, ServiceError, Status},
+    graph::{Claim, ListenerPool, ServiceError, Sockets, Status},
     http::{
         ResponseBody,
         server::{Handler, HttpServer, HttpServerConfig, IncomingRequest, Server},
@@ -61,13 +61,11 @@ impl SelfTelemetry {
     pub(crate) fn start(
         telemetry: &Telemetry,
         logs: Logs,
-        budget: &Budget,
-        status: &Arc<Status>,
+        context: ComponentContext,
         exposition: Exposition,
+        sockets: Sockets,
     ) -> Result<Self, CommandError> {
-        let mut context = ComponentContext::detached("telemetry", budget.clone());
-        context.status = Arc::clone(status);
-        let listeners = ListenerPool::default();
+        let listeners = ListenerPool::new(sockets);
         let mut started = Self { logs, context, exposition, listeners, serving: Vec::new() };
         let claims = claims(telemetry);
         started.serving = started.serve(&claims, telemetry.metrics.level)?;
@@ -140,6 +138,13 @@ impl Serving {
     fn is_wanted(&self, claims: &[Claim], level: MetricsLevel) -> bool {
         self.level == level && claims.iter().any(|claim| claim.endpoint.transport == self.transport)
     }
+}
+
+/// What the endpoints run in.
+pub(crate) fn context(budget: &Budget, status: &Arc<Status>) -> ComponentContext {
+    let mut context = ComponentContext::detached("telemetry", budget.clone());
+    context.status = Arc::clone(status);
+    context
 }
 
 fn claims(telemetry: &Telemetry) -> Vec<Claim> {

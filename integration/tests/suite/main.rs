@@ -15,6 +15,8 @@ mod durable;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod hand_over;
+#[cfg(test)]
 mod hostile_clients;
 #[cfg(test)]
 mod hostile_input;

@@ -9,13 +9,12 @@ mod plan;
 mod references;
 mod service;
 mod status;
-mod storage;
 #[cfg(test)]
 mod tests;
 mod wiring;
 
 pub use build::CannotStart;
-pub use listen::{Claim, ListenError, ListenerPool};
+pub use listen::{CannotInherit, Claim, ListenError, ListenerPool, Sockets};
 pub use plan::{Plan, Planned, PlannedConnector, PlannedPipeline};
 pub use service::{Drained, Service, ServiceError};
 pub use status::{DeadTask, Phase, PipelineStatus, Snapshot, Status, panic_message};

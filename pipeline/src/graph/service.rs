@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::{
     build::{Builder, CannotStart},
     instances::{ConnectorInstance, Instances, Leftover},
-    listen::{Claim, ListenError, ListenerPool},
+    listen::{Claim, ListenError, ListenerPool, Sockets},
     plan::Plan,
     status::{Phase, PipelineStatus, Status},
 };
@@ -58,7 +58,8 @@ fn lines(errors: &[ListenError]) -> String {
 }
 
 impl Service {
-    /// Starts the graph: binds every endpoint, builds every component, then starts extensions and receivers.
+    /// Starts the graph: binds every endpoint, unless `sockets` has it, builds every component, then starts extensions
+    /// and receivers.
     ///
     /// # Errors
     /// [`ServiceError`]; whatever had started is stopped again.
@@ -66,12 +67,13 @@ impl Service {
         plan: &Plan<'_>,
         budget: Budget,
         status: Arc<Status>,
+        sockets: Sockets,
         drain_timeout: Duration,
     ) -> Result<Self, ServiceError> {
         let mut service = Self {
             budget,
             status,
-            listeners: ListenerPool::default(),
+            listeners: ListenerPool::new(sockets),
             running: Instances::default(),
             drain_timeout,
         };
@@ -169,12 +171,16 @@ impl Service {
         for exporter in self.running.exporters.values() {
             exporter.consumer.hurry();
         }
+        let receivers = self.running.receivers.iter().map(|receiver| owner(Kind::Receiver, &receiver.id));
+        let receivers: Vec<String> = receivers.collect();
+        self.listeners.leave_shared_ports(|owner| receivers.iter().any(|receiver| receiver == owner)).await;
+        // At once, so that clients turn to another process, or are refused, and do not wait for this one.
+        self.listeners.retain(&[]);
         let everything = std::mem::take(&mut self.running).into_leftover();
         let unanswered = everything.drain(deadline).await;
         if unanswered > 0 {
             warn!(batches = unanswered, "The drain time-out has passed; batches under way were given up");
         }
-        self.listeners.retain(&[]);
         Drained { unanswered, overran: (Instant::now() >= deadline).then_some(self.drain_timeout) }
     }
 }
@@ -206,13 +212,18 @@ fn cannot_start(plan: &Plan<'_>, kind: Kind, id: &ComponentId, source: BuildErro
     CannotStart::new(kind, id.clone(), planned.map(|planned| &planned.body), source)
 }
 
+/// As [`Planned::owner`](super::plan::Planned::owner) says.
+fn owner(kind: Kind, id: &ComponentId) -> String {
+    format!("{kind} {id}")
+}
+
 fn hand_out(
     pool: &ListenerPool,
     claims: &[Claim],
     kind: Kind,
     id: &ComponentId,
 ) -> Result<Listeners, ServiceError> {
-    pool.hand_out(claims, &format!("{kind} {id}")).map_err(|source| ServiceError::HandOut {
+    pool.hand_out(claims, &owner(kind, id)).map_err(|source| ServiceError::HandOut {
         kind,
         id: id.clone(),
         source,

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use super::{Plan, Service, Status};
+use super::{Plan, Service, Sockets, Status};
 use crate::{
     Batch, Chunk, Consumer, Context, Demand, Failure, Outlet, Permit, Reply, Signal,
     budget::Budget,
@@ -235,9 +235,15 @@ fn refused(text: &str) -> String {
 async fn start(text: &str) -> Service {
     let registry = registry();
     let plan = plan(text, &registry).unwrap();
-    Service::start(&plan, Budget::new(1 << 20), Arc::new(Status::default()), Duration::from_secs(5))
-        .await
-        .unwrap()
+    Service::start(
+        &plan,
+        Budget::new(1 << 20),
+        Arc::new(Status::default()),
+        Sockets::default(),
+        Duration::from_secs(5),
+    )
+    .await
+    .unwrap()
 }
 
 async fn reload(service: &mut Service, text: &str) {

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     batch::Batch,
     batching::Ticket,
-    component::{ComponentId, DurableQueue, QueueOwner, Storage},
+    component::{ComponentId, DurableQueue, Kind, QueueOwner, Storage},
     consumer::{Consumer, Demand, Permit},
     export::{QueueConfig, attempts::Attempts, direct::shutting_down},
     reply::{Code, Failure, Reply},
@@ -80,8 +80,12 @@ impl Durable {
         let (opened, store) = watch::channel(None);
         let reader = TaskTracker::new();
         let space = Space::new(config);
+        let id = owner.id.clone();
         let task = Reader { storage, owner, backlog: Arc::clone(&backlog), space: space.clone(), ahead };
-        let abort = AbortOnDropHandle::new(reader.spawn(task.run(opened)));
+        let run = reader.track_future(task.run(opened));
+        let status = &backlog.attempts.status;
+        let abort = status.supervise(Kind::Exporter, &id, "reads its sending queue", run);
+        let abort = AbortOnDropHandle::new(abort);
         reader.close();
         Self { backlog, store, space, consumers, reader, _abort_reader: abort, _close: close }
     }

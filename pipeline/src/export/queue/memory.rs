@@ -49,7 +49,10 @@ impl Memory {
         let close = attempts.closing.clone().drop_guard();
         let backlog = Backlog::new(attempts, rules(config));
         let consumers = Consumers::start(config.num_consumers, &backlog);
-        let reporter = AbortOnDropHandle::new(tokio::spawn(report(room.clone())));
+        let Attempts { id, status, .. } = &backlog.attempts;
+        let reporter =
+            status.supervise(Kind::Exporter, id, "reports its sending queue", report(room.clone()));
+        let reporter = AbortOnDropHandle::new(reporter);
         Self {
             backlog,
             room,

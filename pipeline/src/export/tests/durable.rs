@@ -290,3 +290,25 @@ fn only_a_plain_memory_queue_answers_early() {
     assert!(answers_later(&QueueConfig { wait_for_result: true, ..QueueConfig::default() }));
     assert!(answers_later(&config()));
 }
+
+/// A storage with a defect.
+struct Broken;
+
+impl Storage for Broken {
+    fn queue(&self, _owner: QueueOwner) -> BoxFuture<'_, Result<Arc<dyn DurableQueue>, Failure>> {
+        Box::pin(async { panic!("a defect") })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_nobody_reads_any_more_turns_health_red() {
+    let mut context = context();
+    let offered = Capabilities { storage: Some(Arc::new(Broken)), ..Capabilities::default() };
+    let id = ComponentId::of_type("file_storage");
+    context.component.extensions = Arc::new(HashMap::from([(id, offered)]));
+    let _exporter = start_in(&Arc::new(Destination::healthy()), config(), &context);
+    wait(10).await;
+    let died = context.component.status.snapshot().died;
+    assert_eq!(died.len(), 1);
+    assert_eq!((died[0].component.as_str(), died[0].task), ("exporter otlp", "reads its sending queue"));
+}

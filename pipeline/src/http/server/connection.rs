@@ -1,8 +1,17 @@
 //! One connection: its requests, its idle time, its end.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -33,7 +42,8 @@ const PENDING_RESETS: usize = 20;
 const ERROR_RESETS: usize = 1024;
 /// How long a connection may be idle while connections are scarce, whatever is configured.
 const CROWDED_IDLE: Duration = Duration::from_secs(60);
-/// How long a connection without a request has to close once the server stops; one may be about to come.
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// How long a connection without a request stays once the server stops; one may be about to come.
 const STOPPING_TIME: Duration = Duration::from_secs(1);
 /// How long an idle connection has to close after it was told to.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
@@ -55,11 +65,18 @@ where
 {
     let shared = Arc::clone(&state);
     let member = Arc::clone(&place.member);
-    let service = service_fn(move |request| {
+    let had_http2 = Arc::new(AtomicBool::new(false));
+    let has_http2 = Arc::clone(&had_http2);
+    let service = service_fn(move |request: Request<Incoming>| {
         let state = Arc::clone(&shared);
         let under_way = member.begin();
+        let version = request.version();
+        has_http2.fetch_or(version == Version::HTTP_2, Ordering::Relaxed);
         async move {
-            let response = answer(request, peer, &state).await;
+            let mut response = answer(request, peer, &state).await;
+            if version != Version::HTTP_2 && state.stopping.is_cancelled() {
+                response.headers_mut().insert(header::CONNECTION, CLOSE);
+            }
             drop(under_way);
             Ok::<_, Infallible>(response)
         }
@@ -89,7 +106,11 @@ where
             () = state.stopping.cancelled(), if !told_to_close => {
                 told_to_close = true;
                 clock.next = Some(Instant::now() + STOPPING_TIME);
-                connection.as_mut().graceful_shutdown();
+                // HTTP/1, and a client that has just come, are told with the answer to the next request: told at once,
+                // they would lose the one that is on its way.
+                if had_http2.load(Ordering::Relaxed) {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
             () = sleep_until(clock.next.unwrap_or_else(Instant::now)), if clock.next.is_some() => {
                 if told_to_close {
@@ -97,6 +118,7 @@ where
                         return;
                     }
                     clock.next = Some(Instant::now() + STOPPING_TIME);
+                    connection.as_mut().graceful_shutdown();
                 } else if clock.is_over(&place.member, &state) {
                     told_to_close = true;
                     connection.as_mut().graceful_shutdown();
