@@ -6,10 +6,10 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_integration::process::{Process, free_address};
 use tokio::{runtime::Handle, task::block_in_place};
@@ -136,11 +136,11 @@ impl Laboratory {
 
 impl Machine {
     fn told(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        read(&self.log)
     }
 
     fn wait_until(&mut self, what: &str, condition: impl Fn(&Self) -> bool) {
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         while !condition(self) {
             let ended = self.process.wait(Duration::from_millis(10)).is_ok();
             assert!(!ended && begin.elapsed() < PATIENCE, "it did not {what}\n{}", self.told());
@@ -149,10 +149,13 @@ impl Machine {
 
     /// What is gone is the machine's memory and what its disk had not been told to keep.
     fn cut_power(self) -> String {
-        let told = self.told();
         drop(self.process);
-        told
+        read(&self.log)
     }
+}
+
+fn read(log: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned()
 }
 
 impl Disk {

@@ -169,7 +169,7 @@ pub(in crate::file_storage) fn encode(
     Ok(())
 }
 
-fn describe(record: &Record<'_>, block: u64) -> Result<RecordHeader, AppendError> {
+pub(super) fn describe(record: &Record<'_>, block: u64) -> Result<RecordHeader, AppendError> {
     let length: usize = record.payload.iter().map(|piece| piece.len()).sum();
     let checksum = record.payload.iter().fold(0, |checksum, piece| crc32c::crc32c_append(checksum, piece));
     Ok(RecordHeader {
