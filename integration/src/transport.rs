@@ -1,5 +1,6 @@
 //! What the tools share of HTTP: connections, gRPC framing, and bodies read with a cap.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -8,6 +9,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use sluice_pipeline::tls::{ClientTls, ClientTlsConfig, alpn};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::Outcome;
@@ -74,6 +77,17 @@ where
 {
     let stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
+    begin_http2(stream).await
+}
+
+async fn begin_http2<B>(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Outcome<http2::SendRequest<B>>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<crate::Failure>,
+{
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -83,6 +97,37 @@ where
         .await?;
     tokio::spawn(connection);
     Ok(sender)
+}
+
+/// Encrypts connections to servers on this machine, whatever certificate they show.
+#[derive(Clone)]
+pub struct Encryption(ClientTls);
+
+impl Encryption {
+    /// TLS as Sluice's own clients speak it.
+    ///
+    /// # Errors
+    /// That it cannot be set up.
+    pub fn new() -> Outcome<Self> {
+        let config = ClientTlsConfig { insecure_skip_verify: true, ..ClientTlsConfig::default() };
+        Ok(Self(ClientTls::new(&config, "tls", &[alpn::HTTP2])?))
+    }
+
+    /// As [`connect_http2`].
+    ///
+    /// # Errors
+    /// That the server cannot be reached, or does not speak TLS.
+    pub async fn connect_http2(&self, server: SocketAddr) -> Outcome<http2::SendRequest<Whole>> {
+        let stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        begin_http2(self.0.connect("localhost", stream).await?).await
+    }
+}
+
+impl fmt::Debug for Encryption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Encryption")
+    }
 }
 
 /// Opens an HTTP/1.1 connection and drives it in a task of its own.

@@ -4,6 +4,7 @@
 
 mod client;
 mod config;
+pub mod fuzzing;
 mod hash;
 #[cfg(test)]
 mod tests;

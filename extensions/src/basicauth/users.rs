@@ -79,6 +79,10 @@ impl Users {
         Ok(())
     }
 
+    pub(super) fn any(&self, is_meant: impl Fn(&Hash) -> bool) -> bool {
+        self.hashes.values().any(is_meant)
+    }
+
     fn is_proven(&self, credentials: &[u8; SHA256_OUTPUT_LEN]) -> bool {
         self.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(credentials)
     }
@@ -92,7 +96,7 @@ impl Users {
     }
 
     /// Whether the password is the user's. A user that there is not takes as long as one that there is.
-    fn knows(&self, name: &str, password: &str) -> bool {
+    pub(super) fn knows(&self, name: &str, password: &str) -> bool {
         match self.hashes.get(name) {
             Some(hash) => hash.is_of(password),
             None => {
@@ -148,7 +152,7 @@ impl Guard {
 }
 
 /// Name and password of a header (RFC 7617).
-fn credentials(sent: &[u8]) -> Option<(String, String)> {
+pub(super) fn credentials(sent: &[u8]) -> Option<(String, String)> {
     let (scheme, encoded) = std::str::from_utf8(sent).ok()?.split_once(' ')?;
     let decoded = STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
     let (name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;

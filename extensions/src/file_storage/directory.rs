@@ -17,7 +17,7 @@ use super::{
     config::{FileStorageConfig, directory_problem},
     disk::FileDisk,
     identity::{self, IdentityError},
-    log::{self, OpenError},
+    log::{self, OpenError, format::BLOCK},
 };
 
 /// The name of the lock.
@@ -43,6 +43,16 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     directory: Arc<Directory>,
     name: String,
+}
+
+/// A queue with data whose owner is not known any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Abandoned {
+    pub(super) path: PathBuf,
+    /// In words, if they can be read.
+    pub(super) owner: String,
+    /// What its segments take.
+    pub(super) bytes: u64,
 }
 
 /// The directories that this process has locked: after a reload two extensions may share one for a while.
@@ -147,6 +157,28 @@ impl Directory {
             Err(error) => return Err(error),
         }
         Ok(Some(opened))
+    }
+
+    /// The queues with data that none of these owners has and nobody has opened.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn abandoned(&self, owners: &HashSet<QueueOwner>) -> io::Result<Vec<Abandoned>> {
+        let known: HashSet<String> = owners.iter().map(queue_name).collect();
+        let mut abandoned = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.ends_with(ENDING) || known.contains(&name) || self.names().contains(&name) {
+                continue;
+            }
+            let bytes = size(&entry.path())?;
+            if bytes > 0 {
+                let owner = words(&entry.path()).unwrap_or_else(|| name.clone());
+                abandoned.push(Abandoned { path: entry.path(), owner, bytes });
+            }
+        }
+        Ok(abandoned)
     }
 
     fn names(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -258,6 +290,24 @@ fn check_queue(path: &Path, name: &str) -> Result<(), DirectoryError> {
     log::check(&disk).map_err(|error: OpenError| unusable(error.to_string()))
 }
 
+/// Whose queue it is, as it says itself.
+fn words(path: &Path) -> Option<String> {
+    let disk = FileDisk::new(path.to_owned(), Histogram::noop()).ok()?;
+    identity::owner(&disk).ok().flatten().map(|(_, words)| words)
+}
+
+/// What the records of a queue take, in bytes.
+fn size(path: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|ending| ending == "segment") {
+            bytes += entry.metadata()?.len().saturating_sub(BLOCK);
+        }
+    }
+    Ok(bytes)
+}
+
 fn is_bbolt(path: &Path) -> bool {
     let mut number = [0; 4];
     let read = File::open(path)
@@ -311,6 +361,22 @@ mod tests {
         assert!(two.queue(&owner("otlp")).unwrap().is_none());
         drop(queue);
         assert!(two.queue(&owner("otlp")).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_queue_with_data_that_nobody_has_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(&config(place.path())).unwrap();
+        for (id, segment) in [("otlp", 500), ("otlp/gone", 500), ("otlp/open", 500), ("otlp/empty", 64)] {
+            let path = place.path().join(queue_name(&owner(id)));
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("0000000000000001-0000000000000002.segment"), vec![0; segment]).unwrap();
+        }
+        let _open = directory.queue(&owner("otlp/open")).unwrap().unwrap();
+        let found = directory.abandoned(&HashSet::from([owner("otlp")])).unwrap();
+        let gone = queue_name(&owner("otlp/gone"));
+        let expected = Abandoned { path: place.path().join(&gone), owner: gone, bytes: 436 };
+        assert_eq!(found, [expected]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The queues of one extension: opened when exporters ask for them, closed with the extension.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -19,7 +19,7 @@ use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout_at},
 };
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     directory::{Directory, Opened},
@@ -27,7 +27,7 @@ use super::{
     identity::{self, IdentityError},
     log::{Log, OpenError, Settings},
     queue::{Queue, Shared},
-    telemetry::Telemetry,
+    telemetry::{self, Telemetry},
     worker::{Retention, Worker},
 };
 
@@ -42,6 +42,8 @@ pub(super) struct FileQueues {
     /// The directory, once the extension has started.
     directory: watch::Sender<Option<Arc<Directory>>>,
     queues: Mutex<HashMap<QueueOwner, Running>>,
+    /// Whose queues the configuration needs.
+    announced: Mutex<HashSet<QueueOwner>>,
 }
 
 /// A queue with its thread.
@@ -64,11 +66,23 @@ enum QueueError {
 impl FileQueues {
     pub(super) fn new(context: ComponentContext, settings: Settings, retention: Retention) -> Arc<Self> {
         let (directory, _) = watch::channel(None);
-        Arc::new(Self { context, settings, retention, directory, queues: Mutex::default() })
+        Arc::new(Self {
+            context,
+            settings,
+            retention,
+            directory,
+            queues: Mutex::default(),
+            announced: Mutex::default(),
+        })
     }
 
-    /// Lets the queues of this directory be opened.
+    /// Lets the queues of this directory be opened, and tells of those that nobody will open.
     pub(super) fn start(&self, directory: Arc<Directory>) {
+        let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match directory.abandoned(&announced) {
+            Ok(abandoned) => abandoned.iter().for_each(telemetry::abandoned),
+            Err(error) => warn!(%error, "Sending queues that no exporter uses could not be looked for"),
+        }
         self.directory.send_replace(Some(directory));
     }
 
@@ -158,6 +172,10 @@ impl FileQueues {
 }
 
 impl Storage for FileQueues {
+    fn announce(&self, owner: &QueueOwner) {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(owner.clone());
+    }
+
     fn queue(&self, owner: QueueOwner) -> BoxFuture<'_, Result<Arc<dyn DurableQueue>, Failure>> {
         Box::pin(async move {
             let queue: Arc<dyn DurableQueue> = Arc::new(self.open(&owner).await?);

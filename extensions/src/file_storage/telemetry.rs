@@ -4,13 +4,28 @@ use metrics::{Counter, Histogram, counter, histogram};
 use sluice_pipeline::{component::QueueOwner, telemetry::names};
 use tracing::{error, info, warn};
 
-use super::log::{Loss, LossReason};
+use super::{
+    directory::Abandoned,
+    log::{Loss, LossReason},
+};
 
 /// The counters of one queue.
 #[derive(Clone)]
 pub(super) struct Telemetry {
     exporter: String,
     signal: &'static str,
+}
+
+/// Tells of a queue with data that no exporter of the configuration has.
+pub(super) fn abandoned(queue: &Abandoned) {
+    let (owner, bytes, path) = (&queue.owner, queue.bytes, queue.path.display());
+    warn!(
+        owner,
+        bytes,
+        %path,
+        "A sending queue on disk belongs to no exporter that uses this storage; what it holds is neither delivered nor \
+         removed. Put the exporter back under its old name to have it delivered, or remove the directory."
+    );
 }
 
 impl Telemetry {

@@ -4,6 +4,7 @@
 //! are known clients are asked to try again. Unlike the Collector's it does not keep the token (`raw`) with batches.
 
 mod config;
+pub mod fuzzing;
 mod jwt;
 mod keys;
 mod provider;

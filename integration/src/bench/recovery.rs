@@ -78,6 +78,7 @@ pub async fn measure(program: &Path, directory: &Path, spans: usize) -> Outcome<
         in_flight: 8,
         rate: None,
         duration: Duration::from_millis(500),
+        encrypted: false,
     })?;
     let gauge = async |name: &str| gauge(telemetry, name).await;
     while gauge("sluice_exporter_queue_bytes").await? < SIZE {

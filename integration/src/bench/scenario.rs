@@ -1,5 +1,6 @@
 //! What is measured: the load, Sluice's configuration for it, and who takes part.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::System;
+use crate::Outcome;
 use crate::load::{Plan, Protocol};
 use crate::payload::{Compression, Kind, generate};
 use crate::sink::Sink;
@@ -34,6 +36,8 @@ pub struct Scenario {
     in_flight: usize,
     processors: &'static [&'static str],
     exporter: Exporter,
+    /// Whether clients come with TLS 1.3.
+    encrypted: bool,
 }
 
 /// What Sluice's exporter does with its callers.
@@ -69,6 +73,7 @@ const BASE: Scenario = Scenario {
     in_flight: 4,
     processors: &[],
     exporter: Exporter::Direct,
+    encrypted: false,
 };
 
 const ONE: Scenario = Scenario { connections: 1, in_flight: 1, ..BASE };
@@ -95,6 +100,7 @@ pub static SCENARIOS: &[Scenario] = &[
         systems: &[Relay, Sluice],
         ..BASE
     },
+    Scenario { name: "grpc-tls", about: "the same with TLS 1.3 from the client on", encrypted: true, ..BASE },
     Scenario {
         name: "grpc-attributes",
         about: "the same with an attributes processor that touches every span",
@@ -166,6 +172,19 @@ pub static SCENARIOS: &[Scenario] = &[
         batch: 100,
         rate: Some(50_000),
         ..BASE
+    },
+    Scenario {
+        name: "load-1x-grpc",
+        about: "nine tenths of what the sink takes, memory_limiter at 64 MiB",
+        rate: Some(45_000),
+        ..OVERLOAD
+    },
+    Scenario {
+        name: "load-1x-http",
+        about: "nine tenths of what the sink takes, over HTTP",
+        protocol: Protocol::Http,
+        rate: Some(45_000),
+        ..OVERLOAD
     },
     Scenario {
         name: "overload-2x-grpc",
@@ -286,7 +305,18 @@ impl Scenario {
             in_flight: self.in_flight,
             rate: self.rate,
             duration,
+            encrypted: self.encrypted,
         }
+    }
+
+    /// Writes the files that the configuration names.
+    pub(super) fn prepare(&self, directory: &Path) -> Outcome<()> {
+        if self.encrypted {
+            let server = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+            fs::write(directory.join("server.crt"), server.cert.pem())?;
+            fs::write(directory.join("server.key"), server.signing_key.serialize_pem())?;
+        }
+        Ok(())
     }
 
     /// Sluice's configuration: the Collector's keys only, so that a Collector can be measured with the same file.
@@ -297,10 +327,18 @@ impl Scenario {
         sink: &Sink,
         directory: &Path,
     ) -> String {
+        let files = directory.display();
+        let tls = if self.encrypted {
+            format!(
+                "\n        tls: {{cert_file: {files}/server.crt, key_file: {files}/server.key, min_version: '1.3'}}"
+            )
+        } else {
+            String::new()
+        };
         let receiver = match (self.kind, self.protocol) {
             (Kind::Zipkin, _) => format!("zipkin:\n    endpoint: {listen}"),
             (_, Protocol::Grpc) => format!(
-                "otlp:\n    protocols:\n      grpc:\n        endpoint: {listen}\n        max_recv_msg_size_mib: 64"
+                "otlp:\n    protocols:\n      grpc:\n        endpoint: {listen}\n        max_recv_msg_size_mib: 64{tls}"
             ),
             (_, Protocol::Http) => format!("otlp:\n    protocols:\n      http:\n        endpoint: {listen}"),
         };

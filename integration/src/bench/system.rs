@@ -76,6 +76,7 @@ impl System {
             }
             Self::Sluice => {
                 let program = binaries.sluice.as_deref().ok_or("no path to sluice")?;
+                scenario.prepare(directory)?;
                 let config = directory.join(format!("{}.yaml", scenario.name));
                 fs::write(&config, scenario.config(target, free_address()?, sink, directory))?;
                 let mut command = tied(program);

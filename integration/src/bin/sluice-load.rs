@@ -36,6 +36,9 @@ struct Arguments {
     /// Calls in flight on each connection.
     #[arg(long, default_value_t = 4)]
     in_flight: usize,
+    /// Speak TLS, over gRPC, and take any certificate.
+    #[arg(long)]
+    tls: bool,
     /// Items a second; as fast as the server answers if absent.
     #[arg(long)]
     rate: Option<u64>,
@@ -57,6 +60,7 @@ async fn main() -> Outcome<()> {
         in_flight: arguments.in_flight,
         rate: arguments.rate,
         duration: Duration::try_from_secs_f64(arguments.seconds)?,
+        encrypted: arguments.tls,
     })?;
     let report = load.run_as_planned().await?;
     println!("{:#}", report.to_json());

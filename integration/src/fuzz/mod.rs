@@ -3,6 +3,7 @@
 //! It has no coverage feedback. What guides it instead is the outcome that a target reports: an input with an
 //! outcome not seen before joins the corpus.
 
+mod credentials;
 mod engine;
 mod http;
 mod mutate;

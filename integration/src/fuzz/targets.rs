@@ -17,7 +17,7 @@ use sluice_pipeline::otlp::{check, count, json, view};
 use sluice_receivers::ebpf_network::http::MAX_MEMORY;
 use sluice_receivers::zipkin::{Format, translate};
 
-use super::{Limits, Target, http, queue, redaction, seeds};
+use super::{Limits, Target, credentials, http, queue, redaction, seeds};
 
 /// All targets.
 pub static TARGETS: &[Target] = &[
@@ -153,6 +153,38 @@ pub static TARGETS: &[Target] = &[
         protobuf: false,
         run: queue::decode,
         limits: Limits { memory_per_byte: 64, memory: 4 << 20 },
+    },
+    Target {
+        name: "jwt",
+        seeds: credentials::tokens,
+        dictionary: credentials::TOKENS,
+        protobuf: false,
+        run: credentials::token,
+        limits: Limits { memory_per_byte: 128, memory: 256 << 10 },
+    },
+    Target {
+        name: "jwks",
+        seeds: credentials::key_sets,
+        dictionary: credentials::KEYS,
+        protobuf: false,
+        run: credentials::key_set,
+        limits: Limits { memory_per_byte: 256, memory: 256 << 10 },
+    },
+    Target {
+        name: "basicauth",
+        seeds: credentials::passwords,
+        dictionary: credentials::PASSWORDS,
+        protobuf: false,
+        run: credentials::password,
+        limits: Limits { memory_per_byte: 128, memory: 256 << 10 },
+    },
+    Target {
+        name: "certificate",
+        seeds: credentials::certificates,
+        dictionary: credentials::DER,
+        protobuf: false,
+        run: credentials::certificate,
+        limits: Limits { memory_per_byte: 128, memory: 64 << 10 },
     },
 ];
 

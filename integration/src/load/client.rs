@@ -12,7 +12,7 @@ use sluice_pipeline::otlp::wire::Fields;
 use super::{Plan, Protocol};
 use crate::Outcome;
 use crate::payload::{Compression, Kind, Payload};
-use crate::transport::{Received, Whole, connect_http1, connect_http2, frame, receive, unframe};
+use crate::transport::{Encryption, Received, Whole, connect_http1, connect_http2, frame, receive, unframe};
 
 /// The requests of a load, but for their bodies all alike.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(super) struct Template {
 pub(super) struct Client {
     server: SocketAddr,
     connection: Connection,
+    tls: Option<Encryption>,
 }
 
 #[derive(Debug)]
@@ -80,12 +81,17 @@ impl Template {
 }
 
 impl Client {
-    pub(super) async fn connect(server: SocketAddr, protocol: Protocol) -> Outcome<Self> {
-        let connection = match protocol {
-            Protocol::Grpc => Connection::Http2(connect_http2(server).await?),
-            Protocol::Http => Connection::Http1(connect_http1(server).await?),
+    pub(super) async fn connect(
+        server: SocketAddr,
+        protocol: Protocol,
+        tls: Option<Encryption>,
+    ) -> Outcome<Self> {
+        let connection = match (protocol, &tls) {
+            (Protocol::Grpc, Some(tls)) => Connection::Http2(tls.connect_http2(server).await?),
+            (Protocol::Grpc, None) => Connection::Http2(connect_http2(server).await?),
+            (Protocol::Http, _) => Connection::Http1(connect_http1(server).await?),
         };
-        Ok(Self { server, connection })
+        Ok(Self { server, connection, tls })
     }
 
     /// This client for as many workers; HTTP/1.1 serves only one.
@@ -93,7 +99,11 @@ impl Client {
         match self.connection {
             Connection::Http1(_) => vec![self],
             Connection::Http2(sender) => (0..workers)
-                .map(|_| Self { server: self.server, connection: Connection::Http2(sender.clone()) })
+                .map(|_| Self {
+                    server: self.server,
+                    connection: Connection::Http2(sender.clone()),
+                    tls: self.tls.clone(),
+                })
                 .collect(),
         }
     }
@@ -103,7 +113,7 @@ impl Client {
             Connection::Http1(_) => Protocol::Http,
             Connection::Http2(_) => Protocol::Grpc,
         };
-        *self = Self::connect(self.server, protocol).await?;
+        *self = Self::connect(self.server, protocol, self.tls.clone()).await?;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::Outcome;
 use crate::payload::{Compression, Kind, generate};
+use crate::transport::Encryption;
 use client::{Client, Template};
 
 pub use histogram::Histogram;
@@ -47,6 +48,8 @@ pub struct Plan {
     pub rate: Option<u64>,
     /// How long to send.
     pub duration: Duration,
+    /// Whether connections of gRPC are encrypted. Any certificate is taken.
+    pub encrypted: bool,
 }
 
 /// What came of it.
@@ -78,6 +81,7 @@ const RECONNECT: Duration = Duration::from_millis(50);
 pub struct Load {
     plan: Plan,
     template: Arc<Template>,
+    tls: Option<Encryption>,
 }
 
 struct Pace {
@@ -100,7 +104,8 @@ impl Load {
         }
         let payloads = generate(plan.kind, plan.batch, plan.compression, VARIANTS);
         let template = Template::new(&plan, payloads)?;
-        Ok(Self { plan, template: Arc::new(template) })
+        let tls = plan.encrypted.then(Encryption::new).transpose()?;
+        Ok(Self { plan, template: Arc::new(template), tls })
     }
 
     /// Sends for the planned duration and waits for the last answers.
@@ -114,7 +119,7 @@ impl Load {
         };
         let mut clients = Vec::new();
         for _ in 0..connections {
-            let client = Client::connect(self.plan.target, self.plan.protocol).await?;
+            let client = Client::connect(self.plan.target, self.plan.protocol, self.tls.clone()).await?;
             clients.extend(client.share(sharers));
         }
         let start = Instant::now();

@@ -20,6 +20,7 @@ fn plan(target: SocketAddr, protocol: Protocol, kind: Kind) -> Plan {
         in_flight: 2,
         rate: None,
         duration: Duration::from_millis(200),
+        encrypted: false,
     }
 }
 

@@ -318,6 +318,7 @@ async fn a_slow_destination_slows_its_clients() {
             in_flight: 4,
             rate: None,
             duration: Duration::from_secs(4),
+            encrypted: false,
         })
         .unwrap();
         let report = load.run_as_planned().await.unwrap();

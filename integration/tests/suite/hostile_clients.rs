@@ -10,6 +10,7 @@ use sluice_integration::transport::frame;
 use tokio::task::block_in_place;
 
 use crate::hostile_input::{Victim, gzip, spans};
+use crate::support::{eventually, sum};
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 /// What a well-behaved client waits for an answer at most.
@@ -26,6 +27,15 @@ fn assert_others_are_served(victim: &Victim) {
     let grpc = victim.grpc(&[], frame(&good, false));
     assert_eq!(grpc.grpc_status, Some(0), "{grpc:?}");
     assert!(begin.elapsed() < PROMPT, "another client waited for {:?}", begin.elapsed());
+}
+
+/// The end of a test: others are served while the attack still stands, memory stayed within its limit, and it ends well.
+fn assert_withstood<Attack>(victim: Victim, attack: Attack) {
+    assert_others_are_served(&victim);
+    victim.sluice.assert_within(LIMIT);
+    drop(attack);
+    let taken = victim.sink.counts().items;
+    victim.assert_unharmed(taken);
 }
 
 fn connect(server: SocketAddr) -> TcpStream {
@@ -56,9 +66,7 @@ async fn slow_headers_keep_nobody_out() {
                 "round {round}"
             );
         }
-        victim.sluice.assert_within(LIMIT);
-        let taken = victim.sink.counts().items;
-        victim.assert_unharmed(taken);
+        assert_withstood(victim, clients);
     });
 }
 
@@ -76,11 +84,7 @@ async fn unfinished_headers_of_http2_keep_nobody_out() {
                 client
             })
             .collect();
-        assert_others_are_served(&victim);
-        victim.sluice.assert_within(LIMIT);
-        drop(clients);
-        let taken = victim.sink.counts().items;
-        victim.assert_unharmed(taken);
+        assert_withstood(victim, clients);
     });
 }
 
@@ -100,11 +104,7 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
                 assert_others_are_served(&victim);
             }
         }
-        assert_others_are_served(&victim);
-        victim.sluice.assert_within(LIMIT);
-        drop(clients);
-        let taken = victim.sink.counts().items;
-        victim.assert_unharmed(taken);
+        assert_withstood(victim, clients);
     });
 }
 
@@ -123,10 +123,7 @@ async fn a_rapid_reset_ends_the_connection() {
         let sent = pour(&mut client, &flood);
         assert!(sent < flood.len(), "all of it was taken");
         assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
-        assert_others_are_served(&victim);
-        victim.sluice.assert_within(LIMIT);
-        let taken = victim.sink.counts().items;
-        victim.assert_unharmed(taken);
+        assert_withstood(victim, client);
     });
 }
 
@@ -145,10 +142,7 @@ async fn endless_continuations_end_the_connection() {
             let sent = pour(&mut client, &flood);
             assert!(sent < flood.len(), "{size}: all of it was taken");
         }
-        assert_others_are_served(&victim);
-        victim.sluice.assert_within(LIMIT);
-        let taken = victim.sink.counts().items;
-        victim.assert_unharmed(taken);
+        assert_withstood(victim, ());
     });
 }
 
@@ -175,17 +169,10 @@ async fn header_bombs_stay_within_the_memory_limit() {
             clients.push(client);
         }
         assert_others_are_served(&victim);
-        crate::support::eventually("headers are refused", || {
-            crate::support::sum(
-                victim.setup.telemetry,
-                "sluice_receiver_refused_requests",
-                "reason=\"headers\"",
-            ) > 0
+        eventually("headers are refused", || {
+            sum(victim.setup.telemetry, "sluice_receiver_refused_requests", "reason=\"headers\"") > 0
         });
-        victim.sluice.assert_within(LIMIT);
-        drop(clients);
-        let taken = victim.sink.counts().items;
-        victim.assert_unharmed(taken);
+        assert_withstood(victim, clients);
     });
 }
 
@@ -224,10 +211,7 @@ async fn a_body_without_end_is_cut() {
             sent += 1;
             assert!(begin.elapsed() < Duration::from_secs(20), "{sent} chunks of 64 KiB were taken");
         }
-        assert_others_are_served(&victim);
-        victim.sluice.assert_within(LIMIT);
-        let taken = victim.sink.counts().items;
-        victim.assert_unharmed(taken);
+        assert_withstood(victim, client);
     });
 }
 

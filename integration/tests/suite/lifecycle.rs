@@ -36,6 +36,7 @@ pub(crate) fn load(target: SocketAddr, protocol: Protocol, duration: Duration) -
         in_flight: 2,
         rate: Some(20_000),
         duration,
+        encrypted: false,
     })
     .unwrap()
 }

@@ -13,6 +13,8 @@ mod collector_files;
 #[cfg(test)]
 mod durable;
 #[cfg(test)]
+mod expiry;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod hand_over;
@@ -39,6 +41,8 @@ mod memory;
 #[cfg(test)]
 mod mutual_tls;
 #[cfg(test)]
+mod power_cuts;
+#[cfg(test)]
 mod ready_made;
 #[cfg(test)]
 mod reload;
@@ -50,5 +54,7 @@ mod sdk_python;
 mod sdk_rate;
 #[cfg(test)]
 mod security;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod zipkin;

@@ -52,6 +52,7 @@ async fn five_times_too_much(protocol: Protocol) {
         in_flight: 4,
         rate: Some(250_000),
         duration: Duration::from_secs(5),
+        encrypted: false,
     })
     .unwrap();
     let report = load.run_as_planned().await.unwrap();

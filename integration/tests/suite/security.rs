@@ -9,25 +9,36 @@ use std::time::Duration;
 
 use sluice_integration::payload::{Compression, Kind, generate};
 use sluice_integration::process::free_address;
+use sluice_integration::sink::Sink;
 use sluice_integration::transport::frame;
 use tokio::task::block_in_place;
 
+use crate::expiry::{MAKE_KEY, shell, token};
 use crate::lifecycle::sink;
-use crate::support::certificates::{authority, issue};
+use crate::support::certificates::{authority, issue, issue_all};
 use crate::support::{Setup, eventually, get, grpc, post, program, python_server, sum};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+pub(crate) const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
 /// An exporter to the sink that answers once the spans are there.
-fn to_sink(sink: SocketAddr) -> String {
+pub(crate) fn to_sink(sink: SocketAddr) -> String {
     format!(
         "exporters:\n  otlp/sink:\n    endpoint: {sink}\n    tls: {{insecure: true}}\n    sending_queue: {{enabled: false}}\n"
     )
 }
 
+/// A sink, and a configuration whose `otlp` receiver hands on to it; this key is in each of its protocols.
+pub(crate) async fn before_sink(key: &str) -> (Sink, Setup, String) {
+    let sink = sink(Duration::ZERO).await;
+    let setup = Setup::new();
+    let config = setup.config(&to_sink(sink.grpc), "    traces: {receivers: [otlp], exporters: [otlp/sink]}");
+    let config = guarded(&config, key);
+    (sink, setup, config)
+}
+
 /// The configuration with extensions in it, which are all started.
-fn with_extensions(config: &str, names: &str, extensions: &str) -> String {
+pub(crate) fn with_extensions(config: &str, names: &str, extensions: &str) -> String {
     let started = format!("service:\n  extensions: [{names}]\n");
     format!("{}extensions:\n{extensions}\n", config.replace("service:\n", &started))
 }
@@ -116,31 +127,45 @@ fn exported(setup: &Setup, protocol: &str, variables: &[(&str, String)]) -> Opti
     Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
 }
 
+/// Has the SDK export a span by each protocol, and asserts that it is told so, and arrives, only if that is right. Gives
+/// whether there is an SDK.
+pub(crate) fn assert_exported(
+    setup: &Setup,
+    sink: &Sink,
+    is_right: bool,
+    what: &str,
+    variables: impl Fn(SocketAddr) -> Vec<(&'static str, String)>,
+) -> bool {
+    for (protocol, server) in [("grpc", setup.grpc), ("http", setup.http)] {
+        let before = sink.counts().items;
+        let Some(said) = exported(setup, protocol, &variables(server)) else { return false };
+        assert_eq!(said, if is_right { "SUCCESS" } else { "FAILURE" }, "{protocol} {what}");
+        assert_eq!(sink.counts().items, before + u64::from(is_right), "{protocol} {what}");
+    }
+    true
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_gets_in_with_the_right_password_only() {
-    let sink = sink(Duration::ZERO).await;
-    let setup = Setup::new();
-    let config = setup.config(&to_sink(sink.grpc), "    traces: {receivers: [otlp], exporters: [otlp/sink]}");
-    let config = guarded(&config, "auth: {authenticator: basicauth}");
+    let (sink, setup, config) = before_sink("auth: {authenticator: basicauth}").await;
     setup.write("users", "agent:{SHA}ohgYgF2kkgMlRbH1HlEDczlOc+M=\n");
     let config = with_extensions(&config, "basicauth", "  basicauth: {htpasswd: {file: users}}");
     block_in_place(|| {
         let sluice = setup.start(&config, setup.grpc);
-        let mut taken = 0;
         // agent:s3cret pass, agent:wrong
         for (credentials, is_right) in
             [("YWdlbnQ6czNjcmV0IHBhc3M=", true), ("YWdlbnQ6d3Jvbmc=", false), ("", false)]
         {
-            for (protocol, server) in [("grpc", setup.grpc), ("http", setup.http)] {
+            let variables = |server: SocketAddr| {
                 let mut variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{server}"))];
                 if !credentials.is_empty() {
                     variables
                         .push(("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Basic%20{credentials}")));
                 }
-                let Some(said) = exported(&setup, protocol, &variables) else { return };
-                assert_eq!(said, if is_right { "SUCCESS" } else { "FAILURE" }, "{protocol} {credentials}");
-                taken += u64::from(is_right);
-                assert_eq!(sink.counts().items, taken);
+                variables
+            };
+            if !assert_exported(&setup, &sink, is_right, credentials, variables) {
+                return;
             }
         }
         sluice.stop();
@@ -149,23 +174,15 @@ async fn the_sdk_gets_in_with_the_right_password_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_gets_in_with_the_right_certificate_only() {
-    let sink = sink(Duration::ZERO).await;
-    let setup = Setup::new();
-    let ours = authority("ours");
-    setup.write("ca.crt", &ours.pem());
-    issue(&setup, &ours, "server", 4000);
-    issue(&setup, &ours, "good", 4000);
-    issue(&setup, &ours, "expired", 2021);
+    let tls = "tls: {cert_file: server.crt, key_file: server.key, client_ca_file: ca.crt, \
+               allowed_client_subjects: ['DNS:localhost']}";
+    let (sink, setup, config) = before_sink(tls).await;
+    issue_all(&setup, &[("server", 4000), ("good", 4000), ("expired", 2021)]);
     let theirs = authority("theirs");
     setup.write("theirs.crt", &theirs.pem());
     issue(&setup, &theirs, "stranger", 4000);
-    let config = setup.config(&to_sink(sink.grpc), "    traces: {receivers: [otlp], exporters: [otlp/sink]}");
-    let tls = "tls: {cert_file: server.crt, key_file: server.key, client_ca_file: ca.crt, \
-               allowed_client_subjects: ['DNS:localhost']}";
-    let config = guarded(&config, tls);
     block_in_place(|| {
         let sluice = setup.start(&config, setup.grpc);
-        let mut taken = 0;
         for (ca, client, is_right) in [
             ("ca", "good", true),
             ("ca", "expired", false),
@@ -173,7 +190,7 @@ async fn the_sdk_gets_in_with_the_right_certificate_only() {
             ("ca", "", false),
             ("theirs", "good", false),
         ] {
-            for (protocol, server) in [("grpc", setup.grpc), ("http", setup.http)] {
+            let variables = |server: SocketAddr| {
                 let mut variables = vec![
                     ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("https://localhost:{}", server.port())),
                     ("OTEL_EXPORTER_OTLP_CERTIFICATE", format!("{ca}.crt")),
@@ -183,10 +200,10 @@ async fn the_sdk_gets_in_with_the_right_certificate_only() {
                     variables.push(("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", format!("{client}.crt")));
                     variables.push(("OTEL_EXPORTER_OTLP_CLIENT_KEY", format!("{client}.key")));
                 }
-                let Some(said) = exported(&setup, protocol, &variables) else { return };
-                assert_eq!(said, if is_right { "SUCCESS" } else { "FAILURE" }, "{protocol} {ca} {client}");
-                taken += u64::from(is_right);
-                assert_eq!(sink.counts().items, taken);
+                variables
+            };
+            if !assert_exported(&setup, &sink, is_right, &format!("{ca} {client}"), variables) {
+                return;
             }
         }
         sluice.stop();
@@ -288,14 +305,9 @@ async fn a_new_certificate_is_shown_while_old_connections_live_on() {
     if program("openssl").is_none() {
         return;
     }
-    let sink = sink(Duration::ZERO).await;
-    let setup = Setup::new();
-    let ours = authority("ours");
-    setup.write("ca.crt", &ours.pem());
-    issue(&setup, &ours, "server", 4000);
-    let config = setup.config(&to_sink(sink.grpc), "    traces: {receivers: [otlp], exporters: [otlp/sink]}");
-    let config =
-        guarded(&config, "tls: {cert_file: server.crt, key_file: server.key, reload_interval: 50ms}");
+    let tls = "tls: {cert_file: server.crt, key_file: server.key, reload_interval: 50ms}";
+    let (_sink, setup, config) = before_sink(tls).await;
+    let ours = issue_all(&setup, &[("server", 4000)]);
     block_in_place(|| {
         let sluice = setup.start(&config, setup.http);
         let first = shown(&setup, setup.http);
@@ -351,9 +363,22 @@ const SECRETS: &str = "  basicauth/server:
   oauth2client:
     client_id: me
     client_secret: hush-client
-    token_url: http://127.0.0.1:1/token";
-const STARTED: &str =
-    "basicauth/server, basicauth/client, bearertokenauth, bearertokenauth/2, headers_setter, oauth2client";
+    token_url: http://127.0.0.1:1/token
+  basicauth/users: {htpasswd: {file: users}}
+  basicauth/from_file: {client_auth: {username: agent, password_file: password}}
+  bearertokenauth/from_file: {filename: token}
+  oauth2client/from_file: {client_id: me, client_secret_file: secret, token_url: 'http://127.0.0.1:1/token'}
+  oidc: {providers: [{issuer_url: 'https://issuer.test', audience: sluice, public_keys_file: ours.json}]}";
+const STARTED: &str = "basicauth/server, basicauth/client, bearertokenauth, bearertokenauth/2, headers_setter, \
+                       oauth2client, basicauth/users, basicauth/from_file, bearertokenauth/from_file, \
+                       oauth2client/from_file, oidc";
+/// The secrets that stand in files.
+const SECRET_FILES: [(&str, &str); 4] = [
+    ("users", "agent:hush-in-users\n"),
+    ("password", "hush-in-password"),
+    ("token", "hush-in-token"),
+    ("secret", "hush-in-secret"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_shows() {
@@ -365,10 +390,28 @@ async fn no_secret_shows() {
              retry_on_failure: {{enabled: false}}\n"
         )
     };
-    let exporters =
-        format!("exporters:\n{}{}", out("otlp/1", "oauth2client"), out("otlp/2", "bearertokenauth"));
-    let config =
-        setup.config(&exporters, "    traces: {receivers: [otlp, zipkin], exporters: [otlp/1, otlp/2]}");
+    for (name, text) in SECRET_FILES {
+        setup.write(name, text);
+    }
+    shell(setup.directory.path(), MAKE_KEY, &["ours"]);
+    let [by_token, by_users] = [(); 2].map(|()| free_address().unwrap());
+    let receiver = |name: &str, address: SocketAddr| {
+        format!(
+            "  otlp/{name}: {{protocols: {{http: {{endpoint: '{address}', auth: {{authenticator: {name}}}}}}}}}\n"
+        )
+    };
+    let ways = ["oauth2client", "bearertokenauth", "oauth2client/from_file", "bearertokenauth/from_file"];
+    let ways = [&ways[..], &["basicauth/from_file"]].concat();
+    let exporters: String =
+        ways.iter().enumerate().map(|(number, way)| out(&format!("otlp/{number}"), way)).collect();
+    let components = [
+        receiver("oidc", by_token),
+        receiver("basicauth/users", by_users).replacen("otlp/basicauth/", "otlp/", 1),
+        format!("exporters:\n{exporters}"),
+    ];
+    let pipeline = "    traces: {receivers: [otlp, otlp/oidc, otlp/users, zipkin], exporters: [otlp/0, otlp/1, otlp/2, \
+                    otlp/3, otlp/4]}";
+    let config = setup.config(&components.concat(), pipeline);
     let config = guarded(&config, "auth: {authenticator: basicauth/server}");
     let config = with_extensions(&config, STARTED, SECRETS)
         .replace("  telemetry:\n", "  telemetry:\n    logs: {level: debug}\n");
@@ -379,7 +422,7 @@ async fn no_secret_shows() {
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let shown = text(run(&["print-config", "--mode", "unredacted"]));
-    assert_eq!(shown.matches("hush-").count(), 10, "what is looked for is there: {shown}");
+    assert_eq!(shown.matches("hush-").count(), 13, "what is looked for is there: {shown}");
     for format in ["yaml", "json"] {
         let masked = text(run(&["print-config", "--format", format]));
         assert!(masked.contains("[REDACTED]") && !masked.contains("hush"), "{masked}");
@@ -402,6 +445,17 @@ async fn no_secret_shows() {
         let said = text(output.stderr);
         assert!(!said.contains("hush-"), "line {}: {said}", at + 1);
     }
+    // Files that cannot be used, too.
+    for (name, content) in
+        [("users", "hush-nameless"), ("users", "agent:$apr1$hush"), ("ours.json", "{\"hush-key\": 1}")]
+    {
+        let whole = fs::read(setup.path(name)).unwrap();
+        setup.write(name, content);
+        let output = setup.command().args(["validate", "--config"]).arg(&file).output().unwrap();
+        let said = text(output.stderr);
+        assert!(!output.status.success() && !said.contains("hush"), "{name}: {said}");
+        fs::write(setup.path(name), whole).unwrap();
+    }
     block_in_place(|| {
         let sluice = setup.start(&config, setup.grpc);
         let body = generate(Kind::Traces, 1, Compression::None, 1).remove(0).body;
@@ -416,10 +470,25 @@ async fn no_secret_shows() {
             let answer = grpc(setup.grpc, TRACES, &[credentials], frame(&body, false));
             said.push(format!("{answer:?}"));
         }
+        // agent:hush-in-users, agent:hush-wrong
+        for credentials in ["YWdlbnQ6aHVzaC1pbi11c2Vycw==", "YWdlbnQ6aHVzaC13cm9uZw=="] {
+            let sent = format!("Basic {credentials}");
+            let answer = post(by_users, "/v1/traces", &[PROTOBUF, ("authorization", &sent)], body.clone());
+            assert_ne!(answer.status, 200);
+            said.push(text(answer.body.to_vec()));
+        }
+        let token = token(setup.directory.path(), "ours", 600);
+        let (unsigned, _) = token.rsplit_once('.').unwrap();
+        for token in [token.clone(), format!("{unsigned}.aHVzaA"), "hush-no-token".to_owned()] {
+            let sent = format!("Bearer {token}");
+            let answer = post(by_token, "/v1/traces", &[PROTOBUF, ("authorization", &sent)], body.clone());
+            assert_ne!(answer.status, 200);
+            said.push(text(answer.body.to_vec()));
+        }
         said.push(text(get(setup.telemetry, "/metrics").body.to_vec()));
         said.push(sluice.stop());
         for text in said {
-            for secret in ["hush", "YWdlbnQ6"] {
+            for secret in ["hush", "YWdlbnQ6", &unsigned[unsigned.len() - 40..]] {
                 assert!(!text.contains(secret), "{secret} shows in {text}");
             }
         }

@@ -89,6 +89,10 @@ pub enum AuthRefusal {
 
 /// Holds durable queues.
 pub trait Storage: Send + Sync {
+    /// Says that this queue will be opened. All that a configuration needs are announced before the storage starts, so
+    /// that it knows those that nobody needs any more.
+    fn announce(&self, _owner: &QueueOwner) {}
+
     /// Opens the queue of an exporter, with what an earlier run left in it.
     fn queue(&self, owner: QueueOwner) -> BoxFuture<'_, Result<Arc<dyn DurableQueue>, Failure>>;
 }

@@ -15,6 +15,7 @@ mod unverified;
 
 pub use client::{ClientStream, ClientTls};
 pub use config::{ClientTlsConfig, ServerTlsConfig};
+pub use names::names as certificate_names;
 pub use server::{ServerStream, ServerTls};
 
 use crate::component::{BuildError, Problem};

@@ -16,7 +16,8 @@ const SUBJECT_ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// The names of a certificate in DER, each with its kind before it: `CN=`, `O=`, `OU=` of the subject; `DNS:`, `URI:`,
 /// `email:`, `IP:` of the alternative names. Nothing of what cannot be read.
-pub(super) fn names(certificate: &[u8]) -> Vec<String> {
+#[must_use]
+pub fn names(certificate: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
     // What was found before something that cannot be read is not what the issuer said.
     if read(certificate, &mut names).is_none() {
@@ -181,11 +182,11 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes: Vec<u8>, place: prop::sample::Index, flipped: u8) {
-            names(&bytes);
+            let _ = names(&bytes);
             let mut damaged = certificate();
             let place = place.index(damaged.len());
             damaged[place] ^= flipped;
-            names(&damaged);
+            let _ = names(&damaged);
         }
     }
 }

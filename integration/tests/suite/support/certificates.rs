@@ -13,6 +13,14 @@ pub(crate) fn authority(name: &str) -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
+/// Writes the certificate of a new authority to `ca.crt`, and certificates of it: their names, and until which year.
+pub(crate) fn issue_all(setup: &Setup, names: &[(&str, i32)]) -> Authority {
+    let ours = authority("ours");
+    setup.write("ca.crt", &ours.pem());
+    names.iter().for_each(|(name, until)| issue(setup, &ours, name, *until));
+    ours
+}
+
 /// Writes a certificate for localhost with its key, expired if `until` is a year gone by.
 pub(crate) fn issue(setup: &Setup, issuer: &Authority, name: &str, until: i32) {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -71,12 +71,15 @@ impl Drop for Destination {
 impl Handler for State {
     fn handle(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Answer> {
         Box::pin(async move {
-            let body = receive(request.into_body()).await.unwrap_or_else(|_| panic!("no body")).body;
+            // A sender that is killed may break off.
+            let Ok(received) = receive(request.into_body()).await else {
+                return serve::grpc(Err((14, "broken off".to_owned())));
+            };
             tokio::time::sleep(Duration::from_millis(self.delay.load(Ordering::Relaxed))).await;
             if self.down.load(Ordering::Relaxed) {
                 return serve::grpc(Err((14, "down".to_owned())));
             }
-            let (_, message) = unframe(&body).unwrap();
+            let (_, message) = unframe(&received.body).unwrap();
             let mut arrived = self.arrived.lock().unwrap();
             for number in numbers(&message) {
                 *arrived.entry(number).or_default() += 1;
@@ -120,11 +123,26 @@ pub(crate) fn request(number: u64, size: usize) -> Bytes {
 pub(crate) struct Clients {
     next: AtomicU64,
     answered: Mutex<BTreeSet<u64>>,
+    refused: AtomicUsize,
 }
 
 impl Clients {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { next: AtomicU64::new(1), answered: Mutex::default() })
+        Self::numbered_from(1)
+    }
+
+    /// Clients whose first number is this.
+    pub(crate) fn numbered_from(first: u64) -> Arc<Self> {
+        Arc::new(Self {
+            next: AtomicU64::new(first),
+            answered: Mutex::default(),
+            refused: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many requests were answered with 503.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// The numbers that the server took.
@@ -149,10 +167,11 @@ impl Clients {
                 .body(Full::new(request(number, 200)))
                 .unwrap();
             let Ok(answer) = sender.send_request(request).await else { return };
-            let taken = answer.status() == 200;
             // The status line alone says that it is safe.
-            if taken {
-                self.answered.lock().unwrap().insert(number);
+            match answer.status().as_u16() {
+                200 => drop(self.answered.lock().unwrap().insert(number)),
+                503 => drop(self.refused.fetch_add(1, Ordering::Relaxed)),
+                other => panic!("answered {other}"),
             }
             if receive(answer.into_body()).await.is_err() {
                 return;

@@ -5,15 +5,14 @@ pub(crate) mod chaos;
 mod compare;
 mod http;
 mod ledger;
+pub(crate) mod machine;
 mod peers;
 mod sluice;
 
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
-pub(crate) use peers::{
-    ZipkinServer, envoy, is_root, node, old_kernel, program, python, python_server, script,
-};
+pub(crate) use peers::{ZipkinServer, envoy, is_root, node, program, python, python_server, script};
 pub(crate) use sluice::{Setup, Sluice, executable};
 
 use std::time::{Duration, Instant};

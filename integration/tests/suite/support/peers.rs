@@ -83,6 +83,11 @@ pub(crate) fn old_kernel() -> Option<PathBuf> {
     if cfg!(target_arch = "x86_64") { require("linux-6.1") } else { None }
 }
 
+/// The modules of that kernel for a machine's disk and network card, in the order of their names.
+pub(crate) fn kernel_modules() -> Option<PathBuf> {
+    require("linux-6.1-modules")
+}
+
 /// Whether this process may load programs into the kernel and make network namespaces.
 pub(crate) fn is_root() -> bool {
     let is_root = rustix::process::geteuid().is_root();

@@ -70,6 +70,7 @@ impl Durable {
         storage: Arc<dyn Storage>,
         owner: QueueOwner,
     ) -> Self {
+        storage.announce(&owner);
         attempts.callers_wait = false;
         attempts.kept = true;
         let close = attempts.closing.clone().drop_guard();

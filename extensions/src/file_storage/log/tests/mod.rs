@@ -2,7 +2,7 @@
 
 mod model;
 
-use super::*;
+use super::{append::describe, format::SegmentName, *};
 use crate::file_storage::disk::simulated::{Faults, Idle, SimulatedDisk};
 
 const SETTINGS: Settings = Settings { segment_size: 1 << 10, sync: true };
