@@ -17,6 +17,28 @@ pub(super) enum Dropped {
     Refused,
 }
 
+/// A counter for each reason, looked up in the registry only once: most exchanges stay without record for some reason.
+struct ByReason {
+    name: &'static str,
+    receiver: String,
+    counters: Vec<(&'static str, Counter)>,
+}
+
+impl ByReason {
+    fn new(name: &'static str, receiver: &str) -> Self {
+        Self { name, receiver: receiver.to_owned(), counters: Vec::new() }
+    }
+
+    fn count(&mut self, reason: &'static str) {
+        if let Some((_, counter)) = self.counters.iter().find(|(known, _)| *known == reason) {
+            return counter.increment(1);
+        }
+        let counter = counter!(self.name, "receiver" => self.receiver.clone(), "reason" => reason);
+        counter.increment(1);
+        self.counters.push((reason, counter));
+    }
+}
+
 /// The counters of one receiver.
 pub(super) struct Counters {
     id: String,
@@ -24,6 +46,8 @@ pub(super) struct Counters {
     exchanges: Counter,
     events: Counter,
     unreadable: Counter,
+    lost: ByReason,
+    unrecorded: ByReason,
     connections: Gauge,
     connection_bytes: Gauge,
 }
@@ -41,6 +65,8 @@ impl Counters {
             exchanges: counter!("sluice_ebpf_exchanges", "receiver" => id.clone()),
             events: counter!("sluice_ebpf_events", "receiver" => id.clone()),
             unreadable: counter!("sluice_ebpf_lost_events", "receiver" => id.clone(), "reason" => "unreadable"),
+            lost: ByReason::new("sluice_ebpf_lost_messages", &id),
+            unrecorded: ByReason::new("sluice_ebpf_unrecorded_exchanges", &id),
             connections: gauge!("sluice_ebpf_connections", "receiver" => id.clone()),
             connection_bytes: gauge!("sluice_ebpf_connection_bytes", "receiver" => id.clone()),
             id,
@@ -70,15 +96,13 @@ impl Counters {
     }
 
     /// Messages that were seen in part, or not understood.
-    pub(super) fn lost(&self, loss: Loss) {
-        counter!("sluice_ebpf_lost_messages", "receiver" => self.id.clone(), "reason" => loss.reason())
-            .increment(1);
+    pub(super) fn lost(&mut self, loss: Loss) {
+        self.lost.count(loss.reason());
     }
 
     /// Exchanges that stay without record by the sampling rules.
-    pub(super) fn unrecorded(&self, reason: Reason) {
-        counter!("sluice_ebpf_unrecorded_exchanges", "receiver" => self.id.clone(), "reason" => reason.label())
-            .increment(1);
+    pub(super) fn unrecorded(&mut self, reason: Reason) {
+        self.unrecorded.count(reason.label());
     }
 
     /// Connections beyond those that are followed.

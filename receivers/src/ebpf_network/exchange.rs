@@ -58,7 +58,8 @@ pub struct Response<'a> {
 /// What requests and responses have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// The first line and the headers as on the wire, up to and with the empty line; as much as was captured.
+    /// The first line and the headers as on the wire, up to and with the empty line; as much as was captured, or nothing if
+    /// the observer wants no details.
     pub head: &'a [u8],
     /// As much of the body as the observer asked for and was captured, transfer coding removed.
     pub body: &'a [u8],

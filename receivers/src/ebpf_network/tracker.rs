@@ -61,9 +61,9 @@ pub(super) struct Sinks {
 /// The parser's observer for one connection.
 struct Observed<'t> {
     sinks: &'t mut Sinks,
-    ends: Ends,
+    ends: &'t Ends,
     process: &'t Process,
-    pair: Option<super::metrics::Pair>,
+    pair: Option<&'t super::metrics::Pair>,
     now: u64,
 }
 
@@ -115,7 +115,7 @@ impl Tracker {
         }
         let Connection { parser, process, ends, pair, .. } = connection;
         let mut observed =
-            Observed { sinks: &mut self.sinks, ends: *ends, process, pair: *pair, now: data.end };
+            Observed { sinks: &mut self.sinks, ends, process, pair: pair.as_ref(), now: data.end };
         parser.segment(&segment, &mut observed);
     }
 
@@ -201,7 +201,7 @@ impl Tracker {
         }
         let Connection { parser, process, ends, pair, .. } = &mut connection;
         let mut observed =
-            Observed { sinks: &mut self.sinks, ends: *ends, process, pair: *pair, now: incident.end };
+            Observed { sinks: &mut self.sinks, ends, process, pair: pair.as_ref(), now: incident.end };
         parser.extent(Direction::Inbound, incident.received, &mut observed);
         parser.extent(Direction::Outbound, incident.sent, &mut observed);
         parser.close(&mut observed);
@@ -248,7 +248,7 @@ impl Tracker {
             if quiet > IDLE && !connection.is_idle {
                 connection.is_idle = true;
                 let Connection { parser, process, ends, pair, .. } = connection;
-                parser.idle(&mut Observed { sinks, ends: *ends, process, pair: *pair, now });
+                parser.idle(&mut Observed { sinks, ends, process, pair: pair.as_ref(), now });
             }
             bytes += connection.parser.memory();
             quiet < FORGOTTEN
@@ -264,10 +264,11 @@ impl Tracker {
 }
 
 impl http::Observer for Observed<'_> {
+    fn wants_details(&self) -> bool {
+        self.sinks.recorder.is_some()
+    }
+
     fn request(&mut self, request: &Request<'_>) -> http::Wants {
-        if self.sinks.recorder.is_none() {
-            return http::Wants::default();
-        }
         let wants = self.sinks.rules.wants(request);
         http::Wants { request_body: wants.request, response_body: wants.response, calls: wants.syscalls }
     }
@@ -275,12 +276,12 @@ impl http::Observer for Observed<'_> {
     fn exchange(&mut self, exchange: &Exchange<'_>) {
         let Sinks { aggregator, recorder, counters, clock, .. } = &mut *self.sinks;
         counters.exchange();
-        if let (Some(aggregator), Some(pair)) = (aggregator, &self.pair) {
+        if let (Some(aggregator), Some(pair)) = (aggregator, self.pair) {
             aggregator.http(pair, &HttpObservation::of(exchange));
         }
         if let Some(recorder) = recorder {
             let process = record::Process { id: self.process.number, resource: &self.process.resource };
-            match recorder.push(exchange, &self.ends, process, *clock, self.now) {
+            match recorder.push(exchange, self.ends, process, *clock, self.now) {
                 Outcome::Recorded | Outcome::Held => {}
                 Outcome::Replaced => counters.unrecorded(record::Reason::Shorter),
                 Outcome::Dropped(reason) => counters.unrecorded(reason),

@@ -133,6 +133,19 @@ pub(super) const fn is_token(byte: u8) -> bool {
         )
 }
 
+/// [`is_token`] of each byte.
+pub(in crate::ebpf_network) static TOKEN: [bool; 256] = {
+    let mut token = [false; 256];
+    let mut byte = 0_u8;
+    loop {
+        token[byte as usize] = is_token(byte);
+        if byte == u8::MAX {
+            break token;
+        }
+        byte += 1;
+    }
+};
+
 /// Not empty and without white space or control characters. Bytes above ASCII do occur.
 pub(super) fn is_target(target: &[u8]) -> bool {
     !target.is_empty() && target.iter().fold(true, |all, byte| all & (*byte > b' ') & (*byte != 0x7f))

@@ -4,7 +4,7 @@
 
 use memchr::memchr;
 
-use super::detect::{is_target, is_token};
+use super::detect::{TOKEN, is_target, is_token};
 use crate::ebpf_network::trace_context::Headers;
 
 /// The longest head, in bytes.
@@ -88,9 +88,9 @@ pub(super) fn request(bytes: &[u8]) -> Result<Option<RequestHead<'_>>, Invalid> 
     };
     let complete = lines.headers(|name, value| {
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => head.host = value,
+            4 if name.eq_ignore_ascii_case(b"host") => head.host = value.trim_ascii(),
             7 if name.eq_ignore_ascii_case(b"upgrade") => head.upgrade = true,
-            10 if name.eq_ignore_ascii_case(b"user-agent") => head.user_agent = value,
+            10 if name.eq_ignore_ascii_case(b"user-agent") => head.user_agent = value.trim_ascii(),
             14 | 17 => head.declared.note(name, value)?,
             2 | 3 | 10..=12 => {
                 head.trace.add(name, value);
@@ -163,8 +163,9 @@ impl<'h> Lines<'h> {
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    /// Gives each header to `each`; says whether the empty line came. A folded line (obsolete, and read in different
-    /// ways by different peers) is malformed.
+    /// Gives each header to `each`, with the white space around its value; says whether the empty line came. A folded line
+    /// (obsolete, and read in different ways by different peers) is malformed.
+    #[inline]
     fn headers(
         &mut self,
         mut each: impl FnMut(&'h [u8], &'h [u8]) -> Result<(), Invalid>,
@@ -179,8 +180,8 @@ impl<'h> Lines<'h> {
             }
             let (name, value) = split(line, b':').ok_or(Invalid::Malformed)?;
             match (name.first(), name.last()) {
-                (Some(first), Some(last)) if is_token(*first) && is_token(*last) => {
-                    each(name, value.trim_ascii())?
+                (Some(first), Some(last)) if TOKEN[usize::from(*first)] && TOKEN[usize::from(*last)] => {
+                    each(name, value)?;
                 }
                 _ => return Err(Invalid::Malformed),
             }
@@ -189,11 +190,27 @@ impl<'h> Lines<'h> {
     }
 }
 
-/// Names are short: a plain loop is faster than a wide search.
+#[inline]
 fn split(line: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = line.iter().position(|byte| *byte == separator)?;
-    let (left, right) = line.split_at_checked(at)?;
+    let (left, right) = line.split_at_checked(position(line, separator)?)?;
     Some((left, right.get(1..)?))
+}
+
+/// Names are short: eight bytes at a time are faster than a wide search.
+#[inline]
+fn position(line: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let (words, rest) = line.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        // Zero where the byte is; what is subtracted from the first zero byte borrows into its highest bit.
+        let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
+        let found = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        if found != 0 {
+            return Some(place * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let place = rest.iter().position(|other| *other == byte)?;
+    Some(words.len() * 8 + place)
 }
 
 impl Declared {
@@ -221,4 +238,18 @@ fn number(digits: &[u8]) -> Option<u64> {
         let digit = if digit.is_ascii_digit() { digit - b'0' } else { return None };
         number.checked_mul(10)?.checked_add(u64::from(digit))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::position;
+
+    proptest! {
+        #[test]
+        fn the_first_byte_is_found(line in proptest::collection::vec(prop_oneof![b':'..=b';', any::<u8>()], 0..40)) {
+            prop_assert_eq!(position(&line, b':'), line.iter().position(|byte| *byte == b':'));
+        }
+    }
 }

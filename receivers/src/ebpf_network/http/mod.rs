@@ -28,6 +28,7 @@ use super::{
     socket::{Direction, Role, Segment},
 };
 
+pub(in crate::ebpf_network) use detect::TOKEN;
 pub use head::{MAX_HEAD, MAX_HEADERS};
 pub use pairing::{MAX_BODIES, MAX_HEADS, MAX_MEMORY, MAX_QUEUE};
 
@@ -69,6 +70,11 @@ pub enum Protocol {
 
 /// Who is told what a connection does.
 pub trait Observer {
+    /// Whether more is wanted of exchanges than metrics need. If not, [`Observer::request`] is not called, and exchanges have
+    /// no trace contexts, host, user agent, heads or calls.
+    fn wants_details(&self) -> bool {
+        true
+    }
     /// A request's head is complete; of the body nothing is known yet. Not every request becomes an exchange.
     fn request(&mut self, request: &Request<'_>) -> Wants;
     /// An exchange has ended.

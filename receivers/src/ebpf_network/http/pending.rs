@@ -24,6 +24,8 @@ pub(super) struct Pending {
     pub(super) certain: bool,
     pub(super) truncated: bool,
     pub(super) keep_calls: bool,
+    /// More is kept than metrics need.
+    detailed: bool,
     text: String,
     method: Range<usize>,
     target: Range<usize>,
@@ -39,6 +41,8 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) head: Vec<u8>,
+    /// How long it is, kept or not.
+    pub(super) head_size: usize,
     pub(super) body: Vec<u8>,
     /// How many bytes of the body are wanted.
     pub(super) keep: usize,
@@ -64,7 +68,7 @@ pub(super) enum Kind {
 }
 
 impl Pending {
-    /// Takes a request's head over.
+    /// Takes over what metrics need of a request's head.
     pub(super) fn begin(&mut self, head: &RequestHead<'_>, bytes: &[u8], start: u64, end: u64) {
         self.kind = match head.method {
             b"HEAD" => Kind::Head,
@@ -75,17 +79,26 @@ impl Pending {
         self.minor_version = head.minor_version;
         self.method = push(&mut self.text, head.method);
         self.target = push(&mut self.text, head.target);
+        self.request.begin(bytes.len(), start, end);
+    }
+
+    /// Takes over the rest of a request's head.
+    pub(super) fn detail(&mut self, head: &RequestHead<'_>, bytes: &[u8]) {
+        self.detailed = true;
         self.host = push(&mut self.text, head.host);
         self.user_agent = push(&mut self.text, head.user_agent);
         self.carried.read(&head.trace);
-        self.request.begin(bytes, start, end);
+        self.request.head.extend_from_slice(bytes);
     }
 
     /// Takes a final response's head over.
     pub(super) fn answer(&mut self, head: &ResponseHead, bytes: &[u8], start: u64, end: u64) {
         self.status = head.status;
         self.response_minor_version = head.minor_version;
-        self.response.begin(bytes, start, end);
+        self.response.begin(bytes.len(), start, end);
+        if self.detailed {
+            self.response.head.extend_from_slice(bytes);
+        }
     }
 
     /// Forgets the exchange, keeps the buffers.
@@ -98,7 +111,8 @@ impl Pending {
         if self.text.capacity() > LARGEST_KEPT {
             self.text = String::new();
         }
-        (self.certain, self.truncated, self.keep_calls) = (false, false, false);
+        (self.certain, self.truncated, self.keep_calls, self.detailed) = (false, false, false, false);
+        (self.host, self.user_agent) = (0..0, 0..0);
     }
 
     /// Adds a call, in order of time.
@@ -157,9 +171,9 @@ impl Pending {
 }
 
 impl Part {
-    fn begin(&mut self, head: &[u8], start: u64, end: u64) {
-        self.head.extend_from_slice(head);
-        self.wire_size = head.len() as u64;
+    fn begin(&mut self, head_size: usize, start: u64, end: u64) {
+        self.head_size = head_size;
+        self.wire_size = head_size as u64;
         (self.start, self.end, self.begun) = (start, end, true);
     }
 
@@ -189,7 +203,7 @@ impl Part {
         Message {
             head: &self.head,
             body: &self.body,
-            head_size: self.head.len() as u64,
+            head_size: self.head_size as u64,
             body_size: self.body_size,
             wire_size: self.wire_size,
             start: self.start,

@@ -78,7 +78,9 @@ impl Http1 {
         segment: &Segment<'_>,
         observer: &mut impl Observer,
     ) -> Result<usize, Invalid> {
-        self.requests.record(call_of(segment));
+        if observer.wants_details() {
+            self.requests.record(call_of(segment));
+        }
         if self.requests.head.is_empty() {
             match head::request(bytes)? {
                 Some(head) => return self.begin_request(&head, bytes, segment, observer),
@@ -126,13 +128,17 @@ impl Http1 {
             let bytes = bytes.get(..head.size).unwrap_or_default();
             pending.begin(head, bytes, self.requests.start, segment.end);
             pending.certain = self.order == Order::Certain;
-            let wants = pending.with_request(|request| observer.request(request));
-            let kept: usize = self.queue.iter().map(|other| other.request.keep + other.response.keep).sum();
-            let most = MAX_BODIES.saturating_sub(kept) / 4;
-            pending.request.keep = wants.request_body.min(most);
-            pending.response.keep = wants.response_body.min(most);
-            pending.keep_calls = wants.calls;
-            pending.calls(&self.requests.calls);
+            if observer.wants_details() {
+                pending.detail(head, bytes);
+                let wants = pending.with_request(|request| observer.request(request));
+                let kept: usize =
+                    self.queue.iter().map(|other| other.request.keep + other.response.keep).sum();
+                let most = MAX_BODIES.saturating_sub(kept) / 4;
+                pending.request.keep = wants.request_body.min(most);
+                pending.response.keep = wants.response_body.min(most);
+                pending.keep_calls = wants.calls;
+                pending.calls(&self.requests.calls);
+            }
             self.queue.push_back(pending);
         }
         self.requests.state = State::Body(body);
@@ -149,7 +155,7 @@ impl Http1 {
     fn admit(&mut self, size: usize, observer: &mut impl Observer) -> bool {
         match (self.order, self.queue.front()) {
             (Order::Certain, _) => {
-                let heads: usize = self.queue.iter().map(|pending| pending.request.head.len()).sum();
+                let heads: usize = self.queue.iter().map(|pending| pending.request.head_size).sum();
                 let room = self.queue.len() < MAX_QUEUE && heads + size <= MAX_HEADS;
                 if !room {
                     observer.lost(Loss::QueueFull);

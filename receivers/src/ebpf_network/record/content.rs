@@ -46,13 +46,9 @@ impl Scratch {
             let cut = self.body(redactor, message, limit - start + BEYOND);
             redactor.apply_patterns(&mut self.text, start, cut, &mut self.spare);
         }
-        self.text.truncate(limit);
-        // A character that the limit cuts goes whole.
-        let end = self.text.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
-        if self.text.len() == limit
-            && std::str::from_utf8(end).is_err_and(|error| error.error_len().is_none())
-        {
-            self.text.truncate(limit - end.len());
+        if self.text.len() >= limit {
+            self.text.truncate(limit);
+            self.text.truncate(limit - cut_character(&self.text));
         }
     }
 
@@ -118,7 +114,38 @@ impl Scratch {
     }
 }
 
+/// How many bytes at the end of a text are the begin of a character.
+fn cut_character(text: &[u8]) -> usize {
+    // Longer ones are whole or invalid.
+    let last = &text[text.len().saturating_sub(3)..];
+    let is_continuation = |byte: &u8| *byte & 0xc0 == 0x80;
+    let begin = last.iter().rposition(|byte| !is_continuation(byte)).unwrap_or(last.len());
+    match std::str::from_utf8(&last[begin..]) {
+        Err(error) if error.error_len().is_none() => last.len() - begin,
+        _ => 0,
+    }
+}
+
 /// Whether a head ends with its empty line.
 fn ends(head: &[u8]) -> bool {
     head.ends_with(b"\n\r\n") || head.ends_with(b"\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_character_that_is_cut_is_seen(text in "[a\u{e9}\u{20ac}\u{1f600}]{0,4}", cut in 0_usize..4, stray: Option<u8>) {
+            let mut text = text.into_bytes();
+            text.truncate(text.len().saturating_sub(cut));
+            text.extend(stray);
+            let end = text.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+            let is_begin = std::str::from_utf8(end).is_err_and(|error| error.error_len().is_none());
+            prop_assert_eq!(cut_character(&text), if is_begin { end.len() } else { 0 });
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The head of a message: its first line and headers, also cut short or malformed.
 
 use super::{Redactor, Side, blank, text};
+use crate::ebpf_network::http::TOKEN;
 
 /// Appends a head with the values of secret headers blanked. Stops after the line with which `out` reaches `limit`.
 pub(super) fn write(
@@ -95,7 +96,12 @@ impl Lines<'_> {
         self.blanking = false;
         let colon = memchr::memchr(b':', content);
         let name = colon.map_or(&[][..], |colon| content[..colon].trim_ascii());
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        if !cut
+            && self.redactor.common.contains(name)
+            && text::is_plain(&content[colon.map_or(0, |colon| colon + 1)..])
+        {
+            out.extend_from_slice(content);
+        } else if name.is_empty() || !name.iter().all(|byte| TOKEN[usize::from(*byte)]) {
             // A continuation is the value of a header; anything else is no header, so nobody can tell what it is.
             if continues {
                 self.blanking = text::scrub(&self.redactor.query, content, cut, out).secret;
@@ -118,26 +124,4 @@ impl Lines<'_> {
 fn split_end(line: &[u8]) -> (&[u8], &[u8]) {
     let length = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     line.split_at(length)
-}
-
-/// RFC 9110 section 5.6.2.
-const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }

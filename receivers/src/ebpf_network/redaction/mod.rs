@@ -6,6 +6,7 @@
 //! read them: in any case, after percent-decoding and JSON escapes, without punctuation. Where the end of a secret was
 //! not captured, everything up to the end of the capture counts as the secret.
 
+mod common;
 mod config;
 mod expression;
 mod head;
@@ -16,7 +17,7 @@ mod patterns;
 mod text;
 
 pub use self::config::RedactionConfig;
-use self::{names::Names, patterns::Patterns};
+use self::{common::Common, names::Names, patterns::Patterns};
 
 /// What stands for a secret; it tells nothing of its length.
 pub const REDACTED: &str = "REDACTED";
@@ -27,6 +28,8 @@ pub struct Redactor {
     headers: Names,
     /// In request targets and header values.
     query: Names,
+    /// Headers that need not be looked for in these two.
+    common: Common,
     /// In bodies.
     fields: Names,
     patterns: Patterns,
@@ -66,9 +69,12 @@ impl Redactor {
     /// [`InvalidRedaction`] if a pattern is invalid, or all are too large together.
     pub fn new(config: &RedactionConfig) -> Result<Self, InvalidRedaction> {
         let fields: Vec<_> = config.fields.iter().chain(&config.query).map(String::as_str).collect();
+        let headers = Names::new(names::HEADERS, config.headers.iter().map(String::as_str))?;
+        let query = Names::new(&format!("{}|{}", names::FIELDS, names::QUERY), fields.iter().copied())?;
         Ok(Self {
-            headers: Names::new(names::HEADERS, config.headers.iter().map(String::as_str))?,
-            query: Names::new(&format!("{}|{}", names::FIELDS, names::QUERY), fields.iter().copied())?,
+            common: Common::new(&headers, &query),
+            headers,
+            query,
             fields: Names::new(names::FIELDS, fields.iter().copied())?,
             patterns: Patterns::new(&config.patterns)?,
         })

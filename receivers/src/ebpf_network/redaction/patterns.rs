@@ -1,6 +1,7 @@
 //! Secrets that are known by how they look.
 
 use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::{MatchKind, Span, util::prefilter::Prefilter};
 
 use super::{blank, expression::Expression};
 
@@ -9,6 +10,10 @@ const BUILTIN: &str = r#"(?i:bearer)(?:[\s+:=]|%20)+[^\s"'<>,;&]+|\beyJ[A-Za-z0-
 
 /// How each of them begins: most texts have none of that, which is faster to see.
 const BEGINNINGS: &str = r"[Bb][Ee][Aa][Rr][Ee][Rr](?:[\s+:=]|%20)|eyJ|A[KS]IA|-----BEGIN ";
+
+/// The first bytes of each of these beginnings, `bear` in any case beside them: few texts have even that.
+const SIGNS: [&str; 4] = ["eyJ", "AKIA", "ASIA", "-----BEGIN "];
+const SIGN_IN_ANY_CASE: &str = "bear";
 
 /// How much of the end of a cut text is blanked where it may be the begin of what a configured pattern would match.
 const DOUBTFUL: usize = 64;
@@ -19,6 +24,8 @@ pub(super) const EXPRESSION_SIZE: usize = 1 << 20;
 /// The patterns, each applied to what the ones before it left.
 #[derive(Debug)]
 pub(super) struct Patterns {
+    /// Looks at many bytes at a time; `None` where this machine cannot.
+    signs: Option<Prefilter>,
     beginnings: Expression,
     builtin: Regex,
     configured: Vec<Regex>,
@@ -31,13 +38,27 @@ impl Patterns {
             .map(|pattern| RegexBuilder::new(pattern).size_limit(EXPRESSION_SIZE).build())
             .collect();
         let builtin = RegexBuilder::new(BUILTIN).unicode(false).build()?;
-        Ok(Self { beginnings: Expression::new(BEGINNINGS)?, builtin, configured: configured? })
+        Ok(Self {
+            signs: Prefilter::new(MatchKind::LeftmostFirst, &signs()).filter(Prefilter::is_fast),
+            beginnings: Expression::new(BEGINNINGS)?,
+            builtin,
+            configured: configured?,
+        })
+    }
+
+    /// Whether one of the built-in patterns may match somewhere.
+    fn may_begin(&self, text: &[u8]) -> bool {
+        let first = match &self.signs {
+            Some(signs) => signs.find(text, Span::from(0..text.len())).map(|found| found.start),
+            None => Some(0),
+        };
+        first.is_some_and(|first| self.beginnings.is_match(&text[first..]))
     }
 
     /// Blanks what they match in `text` from `start` on; `cut` says that the text goes on.
     pub(super) fn apply(&self, text: &mut Vec<u8>, start: usize, cut: bool, spare: &mut Vec<u8>) {
         let Some(part) = text.get(start..) else { return };
-        let builtin = self.beginnings.is_match(part).then_some(&self.builtin);
+        let builtin = self.may_begin(part).then_some(&self.builtin);
         for expression in builtin.into_iter().chain(&self.configured) {
             let Some(part) = text.get(start..) else { return };
             if !expression.is_match(part) {
@@ -61,9 +82,31 @@ impl Patterns {
     }
 }
 
+fn signs() -> Vec<String> {
+    let in_any_case = (0..1_u32 << SIGN_IN_ANY_CASE.len()).map(|upper| {
+        let letters = SIGN_IN_ANY_CASE.chars().enumerate();
+        letters
+            .map(|(place, letter)| if upper >> place & 1 == 1 { letter.to_ascii_uppercase() } else { letter })
+            .collect()
+    });
+    SIGNS.into_iter().map(str::to_owned).chain(in_any_case).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn signs_miss_no_beginning(
+            text in "[ -~]{0,40}([Bb][eE][aA][Rr][Ee][rR]|eyJ|A[KS]IA|-----BEGIN |x)( |%20|=|:|x)[ -~]{0,40}"
+        ) {
+            let patterns = Patterns::new(&[]).unwrap();
+            prop_assert_eq!(patterns.may_begin(text.as_bytes()), patterns.beginnings.is_match(text.as_bytes()));
+        }
+    }
 
     fn applied(configured: &[&str], text: &str, cut: bool) -> String {
         let configured: Vec<_> = configured.iter().map(|&pattern| pattern.to_owned()).collect();

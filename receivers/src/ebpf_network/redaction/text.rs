@@ -21,7 +21,7 @@ pub(super) fn scrub(names: &Names, text: &[u8], cut: bool, out: &mut Vec<u8>) ->
     let mut end = End::default();
     let mut key = 0;
     let mut at = 0;
-    while let Some(step) = text[at..].iter().position(|byte| matches!(byte, b'=' | b':' | b'%' | b'@')) {
+    while let Some(step) = next_sign(&text[at..]) {
         let here = at + step;
         let (character, size) = decode(&text[here..]);
         at = here + size;
@@ -37,6 +37,24 @@ pub(super) fn scrub(names: &Names, text: &[u8], cut: bool, out: &mut Vec<u8>) ->
     }
     scrubber.finish(cut);
     end
+}
+
+/// Whether [`scrub`] leaves a text as it is, if that does not go on and what is before it marks nothing.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    next_sign(text).is_none()
+}
+
+/// Where the first byte is that a pair or user information may show itself by.
+fn next_sign(text: &[u8]) -> Option<usize> {
+    let is_sign = |byte: &u8| matches!(byte, b'=' | b':' | b'%' | b'@');
+    let (chunks, rest) = text.as_chunks::<16>();
+    for (place, chunk) in chunks.iter().enumerate() {
+        // Without an early end, so that it is done for all of them at a time.
+        if chunk.iter().fold(false, |any, byte| any | is_sign(byte)) {
+            return chunk.iter().position(is_sign).map(|at| place * 16 + at);
+        }
+    }
+    rest.iter().position(is_sign).map(|at| chunks.len() * 16 + at)
 }
 
 /// As [`scrub`], line by line: the secret of a line ends with it, unless the line has only its name.

@@ -57,17 +57,23 @@ impl Carried {
     /// What was read.
     #[must_use]
     pub fn contexts(&self) -> Contexts<'_> {
+        let mut contexts = Contexts { list: [None; 4], sampled: self.sampled };
+        if self.text.is_empty() {
+            return contexts;
+        }
         let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
-        let list = self.entries.each_ref().map(|entry| {
-            entry.as_ref().map(|entry| Context {
-                format: entry.format,
-                trace_id: text(&entry.trace_id),
-                span_id: text(&entry.span_id),
-                segment_id: text(&entry.segment_id),
-                sampled: entry.sampled,
-            })
-        });
-        Contexts { list, sampled: self.sampled }
+        for (place, entry) in contexts.list.iter_mut().zip(&self.entries) {
+            if let Some(entry) = entry {
+                *place = Some(Context {
+                    format: entry.format,
+                    trace_id: text(&entry.trace_id),
+                    span_id: text(&entry.span_id),
+                    segment_id: text(&entry.segment_id),
+                    sampled: entry.sampled,
+                });
+            }
+        }
+        contexts
     }
 
     /// Forgets what was read, keeps the buffer.
