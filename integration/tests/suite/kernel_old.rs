@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sluice_integration::process::{Process, tied};
 
-use crate::kernel::{members, records};
+use crate::support::kernel::{members, records};
 use crate::support::{Setup, executable, old_kernel, program};
 
 /// An emulated processor takes its time.
