@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::kernel::{annotations, event_tag, joined, recorded, recording, start, trace_in_zipkin};
+use crate::support::kernel::{annotations, event_tag, joined, recorded, recording, start, trace_in_zipkin};
 use crate::support::{Setup, ZipkinServer, eventually, is_root, lines, python};
 
 const REQUESTS: usize = 9;

@@ -4,6 +4,7 @@ pub(crate) mod certificates;
 pub(crate) mod chaos;
 mod compare;
 mod http;
+pub(crate) mod kernel;
 mod ledger;
 pub(crate) mod machine;
 mod peers;

@@ -83,8 +83,18 @@ pub(super) fn nested(out: &mut Vec<u8>, key: &str, write: impl FnOnce(&mut Write
 #[inline]
 fn begin(out: &mut Vec<u8>, key: &str, value: usize) {
     let head = 1 + varint_length(key.len() as u64) + key.len();
+    let whole = head + 1 + varint_length(value as u64) + value;
+    if let (Ok(whole @ ..0x80), Ok(key_length), Ok(value)) =
+        (u8::try_from(whole), u8::try_from(key.len()), u8::try_from(value))
+    {
+        // Nearly all are so short that each length takes a byte.
+        out.extend_from_slice(&[ATTRIBUTE, whole, KEY, key_length]);
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(&[VALUE, value]);
+        return;
+    }
     out.push(ATTRIBUTE);
-    varint(out, (head + 1 + varint_length(value as u64) + value) as u64);
+    varint(out, whole as u64);
     out.push(KEY);
     varint(out, key.len() as u64);
     out.extend_from_slice(key.as_bytes());

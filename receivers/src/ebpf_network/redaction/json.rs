@@ -34,10 +34,8 @@ pub(super) fn write(names: &Names, json: &[u8], cut: bool, out: &mut Vec<u8>) {
             }
             b':' => {
                 let member = std::mem::take(&mut name);
-                naming = is_any(member.content, &["name", "key", "id", "field", "header"]);
-                if member.marks(names)
-                    || (named && is_any(member.content, &["value", "values", "val", "content", "data"]))
-                {
+                naming = is_naming(member.content);
+                if member.marks(names) || (named && is_valued(member.content)) {
                     at += spaces(&json[at..]);
                     out.extend_from_slice(&json[written..at]);
                     out.push(b'"');
@@ -141,8 +139,24 @@ impl<'j> Text<'j> {
     }
 }
 
-fn is_any(name: &[u8], known: &[&str]) -> bool {
-    known.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+/// Whether a member has the name of a pair.
+fn is_naming(member: &[u8]) -> bool {
+    let known: &[u8] = match member.len() {
+        2 => b"id",
+        3 => b"key",
+        4 => b"name",
+        5 => b"field",
+        6 => b"header",
+        _ => return false,
+    };
+    member.eq_ignore_ascii_case(known)
+}
+
+/// Whether a member has the value of a pair.
+fn is_valued(member: &[u8]) -> bool {
+    [&b"value"[..], b"values", b"val", b"content", b"data"]
+        .iter()
+        .any(|known| member.eq_ignore_ascii_case(known))
 }
 
 /// The content of a string, its opening quote left out, and whether it is closed.

@@ -6,6 +6,7 @@
 //! read them: in any case, after percent-decoding and JSON escapes, without punctuation. Where the end of a secret was
 //! not captured, everything up to the end of the capture counts as the secret.
 
+mod automaton;
 mod common;
 mod config;
 mod expression;

@@ -1,6 +1,6 @@
 //! Names that mark secrets.
 
-use super::expression::Expression;
+use super::{automaton::Automaton, expression::Expression};
 
 /// Headers, as lower-case letters and digits. Contained are `proxy-authorization`, `set-cookie`, `www-authenticate`,
 /// `x-api-key`, `x-auth-token`, `x-amz-security-token`, `x-csrf-token` and `*-jwt-assertion`. Kubernetes passes bearer
@@ -23,6 +23,8 @@ const LONGEST: usize = 256;
 #[derive(Debug)]
 pub(super) struct Names {
     expression: Expression,
+    /// The same, if it is not too large.
+    automaton: Option<Automaton>,
 }
 
 impl Names {
@@ -36,7 +38,12 @@ impl Names {
             let parts: Vec<_> = name.split('*').map(|part| plain(part).collect::<String>()).collect();
             expression += &format!("|^{}$", parts.join(".*"));
         }
-        Ok(Self { expression: Expression::new(&expression)? })
+        let expression = Expression::new(&expression)?;
+        let automaton = match &expression {
+            Expression::Table(states) => Automaton::new(states),
+            Expression::Regex(_) => None,
+        };
+        Ok(Self { expression, automaton })
     }
 
     /// Whether this name, written in any case and with any punctuation, is one of them.
@@ -44,8 +51,16 @@ impl Names {
         if name.len() > LONGEST {
             return self.contains(&name[..LONGEST]) || self.contains(&name[name.len() - LONGEST..]);
         }
-        let plain = name.iter().map(|byte| PLAIN[usize::from(*byte)]).filter(|byte| *byte != 0);
-        plain.clone().next().is_some() && self.expression.is_match_of(plain)
+        if let Some(automaton) = &self.automaton {
+            return automaton.is_match(name);
+        }
+        let mut plain = [0; LONGEST];
+        let mut length = 0;
+        for byte in name.iter().map(|byte| PLAIN[usize::from(*byte)]).filter(|byte| *byte != 0) {
+            plain[length] = byte;
+            length += 1;
+        }
+        length > 0 && self.expression.is_match(&plain[..length])
     }
 
     /// Whether what stands before `=` or `:` ends with such a name, whatever it is encoded in.
@@ -105,7 +120,7 @@ fn plain(name: &str) -> impl Iterator<Item = char> {
 }
 
 /// Each byte as names are compared: lower case, 0 for what does not count.
-static PLAIN: [u8; 256] = {
+pub(super) static PLAIN: [u8; 256] = {
     let mut plain = [0; 256];
     let mut byte = 0_u8;
     loop {

@@ -25,7 +25,80 @@ fn byte_by_byte(dialogue: &Dialogue) -> Vec<Step> {
     steps(dialogue, &[]).iter().flat_map(single).collect()
 }
 
+/// An observer that wants no more than metrics need.
+#[derive(Default)]
+struct Plain {
+    exchanges: Vec<Measured>,
+}
+
+/// Request, status, sizes of both messages, ending.
+type Measured = (String, Option<u16>, [u64; 3], [u64; 3], Ending);
+
+impl Observer for Plain {
+    fn wants_details(&self) -> bool {
+        false
+    }
+
+    fn request(&mut self, _request: &Request<'_>) -> Wants {
+        panic!("no details are wanted")
+    }
+
+    fn exchange(&mut self, exchange: &Exchange<'_>) {
+        let sizes = |message: &crate::ebpf_network::exchange::Message<'_>| {
+            assert!(message.head.is_empty() && message.body.is_empty());
+            [message.head_size, message.body_size, message.wire_size]
+        };
+        let (request, response) = (&exchange.request, &exchange.response);
+        assert!(request.host.is_empty() && request.contexts.first().is_none() && exchange.calls.is_empty());
+        self.exchanges.push((
+            format!("{} {}", request.method, request.target),
+            response.map(|response| response.status),
+            sizes(&request.message),
+            response.map(|response| sizes(&response.message)).unwrap_or_default(),
+            exchange.ending,
+        ));
+    }
+
+    fn lost(&mut self, loss: Loss) {
+        panic!("{loss:?}")
+    }
+}
+
+fn measured(steps: &[Step]) -> Vec<Measured> {
+    let (mut connection, mut plain) = (Connection::new(Role::Server), Plain::default());
+    let mut offsets = [0; 2];
+    for step in steps {
+        let offset = &mut offsets[usize::from(step.direction == Direction::Outbound)];
+        let segment = Segment {
+            direction: step.direction,
+            operation: Operation::Read,
+            offset: *offset,
+            length: u32::try_from(step.bytes.len()).unwrap(),
+            bytes: &step.bytes,
+            start: 0,
+            end: 1,
+            round_trip: 0,
+            retransmits: 0,
+        };
+        *offset += step.bytes.len() as u64;
+        connection.segment(&segment, &mut plain);
+    }
+    connection.extent(Direction::Inbound, offsets[0], &mut plain);
+    connection.extent(Direction::Outbound, offsets[1], &mut plain);
+    connection.close(&mut plain);
+    plain.exchanges
+}
+
 proptest! {
+    #[test]
+    fn metrics_see_the_same_without_details(dialogue in dialogue(1..5), cuts in vec(any::<Index>(), 40)) {
+        let steps = steps(&dialogue, &cuts);
+        let detailed = run(&steps).record.exchanges.into_iter().map(|seen| {
+            (seen.request, seen.status, seen.request_sizes, seen.response_sizes, seen.ending)
+        });
+        prop_assert_eq!(measured(&steps), detailed.collect::<Vec<_>>());
+    }
+
     #[test]
     fn exchanges_do_not_depend_on_segmentation(
         dialogue in dialogue(1..5),
