@@ -17,6 +17,8 @@ const BYTES: &str = "sluice_prometheus_series_bytes";
 const EXPIRED: &str = "sluice_prometheus_expired_series";
 /// Answered scrapes, by `exporter` and `format`: `text`, `openmetrics`, `protobuf`.
 const SCRAPES: &str = "sluice_prometheus_scrapes";
+/// Scrapes for which there was no room, by `exporter`.
+const REFUSED_SCRAPES: &str = "sluice_prometheus_refused_scrapes";
 
 /// The counters of one exporter.
 pub(super) struct Counters {
@@ -47,6 +49,10 @@ impl Counters {
 
     pub(super) fn scraped(&self, format: &'static str) {
         counter!(SCRAPES, "exporter" => self.id.clone(), "format" => format).increment(1);
+    }
+
+    pub(super) fn refused_scrape(&self) {
+        counter!(REFUSED_SCRAPES, "exporter" => self.id.clone()).increment(1);
     }
 
     pub(super) fn expired(&self, series: usize) {

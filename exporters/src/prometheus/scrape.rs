@@ -22,6 +22,7 @@ use sluice_pipeline::{
         text,
     },
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     config::PrometheusKeys,
@@ -32,6 +33,8 @@ use super::{
 
 /// What a scrape holds at a time, in bytes, roughly: a piece, and the same compressed.
 const HELD: u64 = 256 << 10;
+/// How many scrapes there may be at a time: scrapers that do not read must not take the memory of the pipelines.
+const MOST: usize = 32;
 
 /// Answers `GET /metrics`.
 pub(super) struct Scrapes {
@@ -39,12 +42,14 @@ pub(super) struct Scrapes {
     style: Style,
     open_metrics: bool,
     budget: Budget,
+    room: Arc<Semaphore>,
 }
 
 impl Scrapes {
     pub(super) fn new(store: Arc<Store>, keys: &PrometheusKeys, budget: &Budget) -> Self {
         let style = Style { timestamps: keys.send_timestamps };
-        Self { store, style, open_metrics: keys.enable_open_metrics, budget: budget.clone() }
+        let room = Arc::new(Semaphore::new(MOST));
+        Self { store, style, open_metrics: keys.enable_open_metrics, budget: budget.clone(), room }
     }
 
     fn answer(&self, request: &IncomingRequest) -> Response<ResponseBody> {
@@ -57,7 +62,13 @@ impl Scrapes {
             return refused;
         }
         let choice = Choice::of(&request.head.headers, self.open_metrics);
-        let body = if request.head.method == Method::HEAD { empty() } else { self.body(choice) };
+        let body = if request.head.method == Method::HEAD { Some(empty()) } else { self.body(choice) };
+        let Some(body) = body else {
+            self.store.counters.refused_scrape();
+            let mut refused = text(StatusCode::SERVICE_UNAVAILABLE, "there are too many scrapes at a time\n");
+            refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            return refused;
+        };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(choice.content_type));
@@ -68,12 +79,15 @@ impl Scrapes {
         response
     }
 
-    fn body(&self, choice: Choice) -> ResponseBody {
+    /// What is held; `None` if there are too many scrapes at a time.
+    pub(super) fn body(&self, choice: Choice) -> Option<ResponseBody> {
+        let place = Arc::clone(&self.room).try_acquire_owned().ok()?;
         self.store.sweep_if_due(self.store.now());
         self.store.counters.scraped(choice.name());
         let exposition = Exposition::of(&self.store, choice.format, self.style);
         let encoder = choice.gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
-        ScrapeBody { exposition, encoder, _charge: self.budget.charge_anyway(HELD) }.boxed_unsync()
+        let charge = self.budget.charge_anyway(HELD);
+        Some(ScrapeBody { exposition, encoder, _charge: charge, _place: place }.boxed_unsync())
     }
 }
 
@@ -88,6 +102,7 @@ struct ScrapeBody {
     exposition: Exposition,
     encoder: Option<GzEncoder<Vec<u8>>>,
     _charge: Charge,
+    _place: OwnedSemaphorePermit,
 }
 
 impl ScrapeBody {

@@ -110,10 +110,11 @@ impl Series {
         if !self.is_due(point.time, now) {
             return Err(Refusal::OutOfOrder);
         }
-        if point.start > self.start {
-            self.start = point.start;
+        // Exemplars are of one count and in its buckets.
+        if point.start > self.start || !self.value.is_like(&point.value) {
             self.exemplars.clear();
         }
+        self.start = self.start.max(point.start);
         self.time = time(point.time, now);
         self.value = point.value;
         Ok(point.exemplars)

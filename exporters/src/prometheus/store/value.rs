@@ -1,6 +1,6 @@
 //! The values of series, and how delta values add up.
 
-use std::sync::Arc;
+use std::{mem::discriminant, sync::Arc};
 
 use super::exponential::Exponential;
 
@@ -71,6 +71,14 @@ impl Value {
             }
         }
         true
+    }
+
+    /// Whether it is of the same kind, with the same explicit buckets.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Histogram(one), Self::Histogram(other)) => one.bounds.values == other.bounds.values,
+            _ => discriminant(self) == discriminant(other),
+        }
     }
 
     /// Bytes on the heap, roughly.

@@ -96,6 +96,23 @@ wait_seconds_created 1700000000.000 1700000001.000
 }
 
 #[test]
+fn exemplars_do_not_outlive_their_buckets() {
+    let exporter = Fixture::new(|keys| keys.enable_open_metrics = true);
+    let take = |time, bounds: &[f64], counts: &[u64], values: &[f64]| {
+        let mut spread = buckets(TIME, TIME + time, bounds, counts, 3.0);
+        spread.exemplars = values.iter().map(|value| measured(*value, TIME + time)).collect();
+        exporter.take(vec![histogram("wait", CUMULATIVE, vec![spread])]);
+    };
+    take(1, &[1.0, 2.0], &[1, 1, 1], &[0.5, 1.5]);
+    take(2, &[1.0, 2.0], &[1, 1, 2], &[9.0]);
+    assert_eq!(exporter.open_metrics().matches("trace_id").count(), 3, "one a bucket");
+    take(3, &[3.0], &[2, 2], &[5.0]);
+    let lines = exporter.open_metrics();
+    assert_eq!(lines.matches("trace_id").count(), 1);
+    assert!(lines.lines().any(|line| line.contains("+Inf") && line.contains("} 5 ")), "{lines}");
+}
+
+#[test]
 fn hostile_text_is_harmless() {
     let exporter = Fixture::new(|_| {});
     let mut hostile = gauge(

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::HeaderMap;
 use opentelemetry_proto::tonic::metrics::v1::{MetricsData, ResourceMetrics, ScopeMetrics};
 use prost::Message;
 use sluice_pipeline::{
@@ -21,7 +22,9 @@ use tokio::{
 };
 
 use super::fixture::*;
-use crate::prometheus::{ENDPOINT, Prometheus, PrometheusConfig};
+use crate::prometheus::{
+    ENDPOINT, Prometheus, PrometheusConfig, PrometheusKeys, negotiate::Choice, scrape::Scrapes,
+};
 
 struct Served {
     exporter: Arc<dyn Consumer>,
@@ -103,6 +106,21 @@ async fn a_large_answer_is_compressed_as_one_stream() {
     let out = decompress(Encoding::Gzip, &compressed, 64 << 20).unwrap();
     assert!(out.whole, "one member, which every client reads");
     assert!(out.bytes == plain && compressed.len() * 4 < plain.len(), "{} bytes", compressed.len());
+}
+
+#[test]
+fn scrapers_that_do_not_read_take_bounded_memory() {
+    let budget = Budget::new(1 << 30);
+    let exporter = Fixture::within(&budget, |_| {});
+    exporter.take(vec![gauge("m", "", vec![point(0, TIME, 1.0, &[])])]);
+    let before = budget.used();
+    let scrapes = Scrapes::new(Arc::clone(&exporter.store), &PrometheusKeys::default(), &budget);
+    let choice = Choice::of(&HeaderMap::new(), false);
+    let unread: Vec<_> = std::iter::from_fn(|| scrapes.body(choice)).take(1_000).collect();
+    assert_eq!((unread.len(), (budget.used() - before) >> 20), (32, 8), "and MiB");
+    drop(unread);
+    assert_eq!(budget.used(), before);
+    assert!(scrapes.body(choice).is_some(), "there is room again");
 }
 
 #[tokio::test]
