@@ -37,6 +37,8 @@ mod memory;
 #[cfg(test)]
 mod mutual_tls;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod ready_made;
 #[cfg(test)]
 mod reload;

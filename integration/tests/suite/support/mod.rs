@@ -12,7 +12,8 @@ pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
 pub(crate) use peers::{
-    ZipkinServer, envoy, is_root, node, old_kernel, program, python, python_server, script,
+    PrometheusServer, ZipkinServer, envoy, is_root, node, old_kernel, program, promtool, python,
+    python_server, script,
 };
 pub(crate) use sluice::{Setup, Sluice, executable};
 
