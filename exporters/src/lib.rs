@@ -8,6 +8,8 @@ pub mod file;
 pub mod otlp;
 #[cfg(feature = "otlphttp")]
 pub mod otlphttp;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 #[cfg(feature = "zipkin")]
 pub mod zipkin;
 
@@ -29,4 +31,6 @@ pub fn register(registry: &mut Registry) {
     registry.exporter::<otlp::Otlp>();
     #[cfg(feature = "otlphttp")]
     registry.exporter::<otlphttp::OtlpHttp>();
+    #[cfg(feature = "prometheus")]
+    registry.exporter::<prometheus::Prometheus>();
 }

@@ -114,7 +114,7 @@ pub(crate) fn exporter<F: ExporterFactory>(signal: Signal, text: &str) -> Arc<dy
     let problems = config.problems();
     assert!(problems.is_empty(), "{problems:?}");
     let component = ComponentContext::detached("otlp", Budget::new(1 << 30));
-    F::build(config, ExporterContext { component, signal }).unwrap()
+    F::build(config, ExporterContext { component, signal, listeners: Default::default() }).unwrap()
 }
 
 /// Offers a batch and returns the answer.

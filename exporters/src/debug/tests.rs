@@ -334,7 +334,11 @@ async fn files_are_added_to() {
         ..DebugConfig::default()
     };
     let component = ComponentContext::detached("debug", Budget::new(u64::MAX));
-    let exporter = Debug::build(config, ExporterContext { component, signal: Signal::Logs }).unwrap();
+    let exporter = Debug::build(
+        config,
+        ExporterContext { component, signal: Signal::Logs, listeners: Default::default() },
+    )
+    .unwrap();
     sluice_pipeline::outlet::offer(exporter.as_ref(), batch(Signal::Logs)).await;
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text, "before\nLogs\t{\"resource logs\": 1, \"log records\": 2}\n");

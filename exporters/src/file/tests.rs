@@ -33,7 +33,7 @@ fn decoded(yaml: &str) -> FileConfig {
 fn try_build(id: &str, signal: Signal, config: FileConfig) -> Result<Arc<dyn Consumer>, BuildError> {
     assert_eq!(config.problems(), []);
     let component = ComponentContext::detached(id, Budget::new(u64::MAX));
-    File::build(config, ExporterContext { component, signal })
+    File::build(config, ExporterContext { component, signal, listeners: Default::default() })
 }
 
 fn exporter(signal: Signal, path: &Path, more: &str) -> Arc<dyn Consumer> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sluice_integration::process::free_address;
 
 use crate::support::{
-    PATIENCE, Setup, ZipkinServer, eventually, executable, get, is_root,
+    PATIENCE, PrometheusServer, Setup, ZipkinServer, eventually, executable, get, is_root,
     kernel::{
         Nginx, annotations, event_tag, free_health, joined, joined_requests, recorded, recording, records,
         start, trace_in_zipkin,
@@ -304,6 +304,52 @@ fn the_ready_made_configuration_puts_a_failed_request_onto_its_span() {
     let response = event_tag(&found[0], "response");
     assert_eq!(response["http.response.status_code"].to_string(), "503");
     assert_eq!(response["sluice.event.content"], Value::Null, "the rule for /pay keeps no content");
+    sluice.stop();
+}
+
+/// The file that README recommends, with other ports: the kernel's measurements of an untouched curl and nginx in a real
+/// Prometheus.
+#[test]
+fn the_ready_made_configuration_shows_requests_in_prometheus() {
+    if !is_root() {
+        return;
+    }
+    let setup = Setup::new();
+    let Some(nginx) = Nginx::start(&setup, "location / { return 200 'fine'; }") else { return };
+    let Some(curl) = program("curl") else { return };
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/ebpf-prometheus.yaml");
+    let (health, scraped) = (free_health(&setup), free_address().unwrap());
+    let sets = [
+        "receivers.ebpf_network.metrics.interval=1s".to_owned(),
+        format!("receivers.ebpf_network.ports=[{}]", nginx.address.port()),
+        format!("exporters.prometheus.endpoint={scraped}"),
+        format!("extensions.health_check.endpoint={health}"),
+        "service.telemetry.metrics.level=none".to_owned(),
+    ];
+    let arguments: Vec<&str> = sets.iter().flat_map(|set| ["--set", set.as_str()]).collect();
+    let mut sluice = setup.spawn_with(&file, &arguments);
+    if let Err(error) = sluice.process.wait_until_listening(health, PATIENCE) {
+        panic!("{error}\n{}", sluice.log());
+    }
+    eventually("the kernel side is attached", || get(health, "/").status == 200);
+    let features = "native-histograms";
+    let Some(server) = PrometheusServer::start(setup.directory.path(), scraped, features) else { return };
+    for _ in 0..10 {
+        let mut command = Command::new(&curl);
+        command.args(["-s", "-o", "/dev/null", &format!("http://{}/api/users/7", nginx.address)]);
+        assert!(command.status().unwrap().success());
+    }
+    for (side, process) in [("server", "nginx"), ("client", "curl")] {
+        let labels =
+            format!("process_executable_name=%22{process}%22,url_template=%22/api/users/%7Bid%7D%22");
+        let count = format!("sum(http_{side}_request_duration_seconds_count%7B{labels}%7D)");
+        eventually(&format!("Prometheus has ten requests of the {side}"), || {
+            let answer = get(server.address, &format!("/api/v1/query?query={count}"));
+            let answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            std::thread::sleep(Duration::from_millis(50));
+            answer["data"]["result"][0]["value"][1] == "10"
+        });
+    }
     sluice.stop();
 }
 

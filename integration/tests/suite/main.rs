@@ -43,6 +43,8 @@ mod mutual_tls;
 #[cfg(test)]
 mod power_cuts;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod ready_made;
 #[cfg(test)]
 mod reload;

@@ -14,5 +14,5 @@ fn every_ready_made_configuration_is_valid() {
         assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
         count += 1;
     }
-    assert!(count >= 5, "{count} files");
+    assert!(count >= 6, "{count} files");
 }

@@ -48,6 +48,7 @@ enum Build {
     },
     Processor(BuildProcessor),
     Exporter {
+        endpoints: fn(&AnyConfig) -> Vec<Endpoint>,
         answers_later: fn(&AnyConfig) -> bool,
         build: fn(AnyConfig, ExporterContext) -> Result<Arc<dyn Consumer>, BuildError>,
     },
@@ -84,6 +85,7 @@ impl Registry {
             Kind::Exporter,
             F::DECLARATION,
             Build::Exporter {
+                endpoints: |config| config.get().map_or_else(Vec::new, F::endpoints),
                 answers_later: |config| config.get().is_some_and(F::answers_later),
                 build: |config, context| F::build(config.take()?, context),
             },
@@ -183,7 +185,9 @@ impl Entry {
     #[must_use]
     pub fn endpoints(&self, config: &AnyConfig) -> Vec<Endpoint> {
         match &self.build {
-            Build::Receiver { endpoints, .. } | Build::Extension { endpoints, .. } => endpoints(config),
+            Build::Receiver { endpoints, .. }
+            | Build::Exporter { endpoints, .. }
+            | Build::Extension { endpoints, .. } => endpoints(config),
             _ => Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ use super::{
         Built, BuiltExtension, BuiltReceiver, ConnectorInstance, Identity, Instance, Instances, Mark,
         PipelineInstance,
     },
+    listen::{Claim, ListenerPool},
     mark,
     plan::{Plan, Planned, PlannedConnector, PlannedPipeline},
 };
@@ -66,6 +67,9 @@ pub(super) struct Builder<'a> {
     pub(super) budget: Budget,
     pub(super) status: Arc<Status>,
     pub(super) running: &'a Instances,
+    /// What exporters listen on is handed out as they are built.
+    pub(super) listeners: &'a ListenerPool,
+    pub(super) claims: &'a [Claim],
 }
 
 impl Builder<'_> {
@@ -170,7 +174,13 @@ impl Scope<'_, '_> {
         if let Some(kept) = running.filter(|old| old.mark == mark && !self.extensions_changed) {
             return Ok(kept.clone());
         }
-        let context = ExporterContext { component: self.context(planned), signal };
+        let listeners = self
+            .builder
+            .listeners
+            .hand_out(self.builder.claims, &planned.owner())
+            .map_err(|error| BuildError::Other(format!("cannot hand it a listener: {error}")))
+            .map_err(|source| cannot_start(planned, source))?;
+        let context = ExporterContext { component: self.context(planned), signal, listeners };
         let consumer = planned
             .config()
             .map_err(unreadable)

@@ -27,12 +27,11 @@ impl Wanted<'_> {
     }
 }
 
-/// Reports each endpoint that overlaps with an earlier one: of `service.telemetry`, extensions, receivers, in that
-/// order. Looks up no names.
+/// Reports each endpoint that overlaps with an earlier one: of `service.telemetry`, extensions, receivers, exporters,
+/// in that order. Looks up no names.
 pub(super) fn check(document: &Document, plan: &Plan<'_>, problems: &mut Problems) {
     let mut wanted: Vec<Wanted<'_>> = Vec::new();
-    let components = plan.extensions.iter().chain(plan.receivers.iter().map(|(planned, _)| planned));
-    let components = components.flat_map(|planned| {
+    let components = plan.listening().flat_map(|planned| {
         planned.endpoints().into_iter().map(|endpoint| Wanted {
             owner: format!("{} \"{}\"", planned.kind, planned.id),
             transport: endpoint.transport,

@@ -136,13 +136,17 @@ impl<'r> Plan<'r> {
             .chain(self.exporters.values())
     }
 
+    /// The components that may listen, each once.
+    pub(super) fn listening(&self) -> impl Iterator<Item = &Planned<'r>> {
+        let receivers = self.receivers.iter().map(|(planned, _)| planned);
+        // One that listens takes a single signal, so an id is there once.
+        self.extensions.iter().chain(receivers).chain(self.exporters.values())
+    }
+
     /// Every endpoint that a component of the graph listens on.
     #[must_use]
     pub fn claims(&self) -> Vec<Claim> {
-        let receivers = self.receivers.iter().map(|(planned, _)| planned);
-        self.extensions
-            .iter()
-            .chain(receivers)
+        self.listening()
             .flat_map(|planned| {
                 let owner = planned.owner();
                 planned.endpoints().into_iter().map(move |endpoint| {

@@ -104,8 +104,13 @@ impl Service {
     async fn apply(&mut self, plan: &Plan<'_>) -> Result<Leftover, ServiceError> {
         let claims = plan.claims();
         self.listeners.bind(&claims).map_err(ServiceError::Listen)?;
-        let builder =
-            Builder { budget: self.budget.clone(), status: Arc::clone(&self.status), running: &self.running };
+        let builder = Builder {
+            budget: self.budget.clone(),
+            status: Arc::clone(&self.status),
+            running: &self.running,
+            listeners: &self.listeners,
+            claims: &claims,
+        };
         let built = builder.build(plan)?;
         let mut left = built.take_over(&mut self.running);
         // The old receiver lets go of its connections before the new one takes some, on the same socket.

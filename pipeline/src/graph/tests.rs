@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -21,8 +22,8 @@ use crate::{
     budget::Budget,
     component::{
         BuildError, ComponentConfig, ConnectorContext, ConnectorFactory, Declaration, Endpoint,
-        ExporterContext, ExporterFactory, Listeners, Outlets, ProcessorContext, ProcessorFactory, Receiver,
-        ReceiverContext, ReceiverFactory, Registry,
+        ExporterContext, ExporterFactory, Listener, Listeners, Outlets, ProcessorContext, ProcessorFactory,
+        Receiver, ReceiverContext, ReceiverFactory, Registry, Transport,
     },
     config::{self, Document, Problems},
     same_signals,
@@ -30,6 +31,7 @@ use crate::{
 
 /// What the components of a test leave for it, by component id; each test has ids of its own.
 static OUTLETS: LazyLock<Mutex<HashMap<String, Outlets>>> = LazyLock::new(Mutex::default);
+static ASKED: LazyLock<Mutex<HashMap<String, SocketAddr>>> = LazyLock::new(Mutex::default);
 static SINKS: LazyLock<Mutex<HashMap<String, Arc<Sink>>>> = LazyLock::new(Mutex::default);
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -132,6 +134,33 @@ impl Consumer for Sink {
     }
 }
 
+/// An exporter that is asked rather than sends.
+struct Asked;
+
+impl ExporterFactory for Asked {
+    type Config = Settings;
+    const DECLARATION: Declaration =
+        Declaration { name: "asked", signals: same_signals!(Stable: Logs), ..Sink::DECLARATION };
+
+    fn endpoints(_config: &Settings) -> Vec<Endpoint> {
+        let transport = Transport::Tcp("127.0.0.1:0".to_owned());
+        vec![Endpoint { name: "http", key: "endpoint", transport }]
+    }
+
+    fn build(settings: Settings, mut context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {
+        let Some(Listener::Tcp(listener)) = context.listeners.remove("http") else {
+            return Err(BuildError::Other("nothing to listen on".to_owned()));
+        };
+        let address = listener.local_addr().unwrap();
+        ASKED.lock().unwrap().insert(context.component.id.to_string(), address);
+        Sink::build(settings, context)
+    }
+
+    fn answers_later(_config: &Settings) -> bool {
+        true
+    }
+}
+
 struct Pass(Arc<dyn Consumer>);
 
 impl ProcessorFactory for Pass {
@@ -211,6 +240,7 @@ fn registry() -> Registry {
     let mut registry = Registry::default();
     registry.receiver::<Source>();
     registry.exporter::<Sink>();
+    registry.exporter::<Asked>();
     registry.processor::<Pass>();
     registry.connector::<Join>();
     registry
@@ -318,6 +348,28 @@ async fn a_reload_restarts_only_what_changed() {
     assert_eq!(send("source/reload").await, Reply::Delivered);
     assert_eq!((items("sink/same"), items("sink/changed")), (3, 3));
     assert_eq!(changed.items.load(Ordering::SeqCst), 0, "nothing goes to the old one any more");
+    service.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_exporter_that_is_asked_has_one_address_through_a_reload() {
+    let config = |version: u32| {
+        format!(
+            "receivers: {{source/asked: {{}}}}
+exporters: {{asked: {{version: {version}}}}}
+service: {{pipelines: {{logs: {{receivers: [source/asked], exporters: [asked]}}}}}}"
+        )
+    };
+    let mut service = start(&config(1)).await;
+    let address = ASKED.lock().unwrap().remove("asked").unwrap();
+    reload(&mut service, &config(1)).await;
+    assert_eq!(ASKED.lock().unwrap().get("asked"), None, "it was not built again");
+    reload(&mut service, &config(2)).await;
+    assert_eq!(
+        ASKED.lock().unwrap().get("asked"),
+        Some(&address),
+        "the new one is asked at the same address"
+    );
     service.shutdown().await;
 }
 

@@ -13,7 +13,9 @@ mod sluice;
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
-pub(crate) use peers::{ZipkinServer, envoy, is_root, node, program, python, python_server, script};
+pub(crate) use peers::{
+    PrometheusServer, ZipkinServer, envoy, is_root, node, program, promtool, python, python_server, script,
+};
 pub(crate) use sluice::{Setup, Sluice, executable};
 
 use std::time::{Duration, Instant};

@@ -108,6 +108,43 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Prometheus's tool.
+pub(crate) fn promtool() -> Option<PathBuf> {
+    require("prometheus/promtool")
+}
+
+/// A Prometheus that scrapes one address every second. It is killed with its owner.
+pub(crate) struct PrometheusServer {
+    pub(crate) address: SocketAddr,
+    _process: Process,
+}
+
+impl PrometheusServer {
+    /// Starts it with these features in an empty directory.
+    pub(crate) fn start(directory: &Path, scraped: SocketAddr, features: &str) -> Option<Self> {
+        let program = require("prometheus/prometheus")?;
+        let address = free_address().unwrap();
+        let config = directory.join("prometheus.yaml");
+        let text = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: sluice
+    honor_labels: true
+    static_configs: [{{targets: ['{scraped}']}}]
+"
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = tied(&program);
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", directory.join("prometheus").display()));
+        command.arg(format!("--web.listen-address={address}")).arg(format!("--enable-feature={features}"));
+        command.arg("--log.level=warn").current_dir(directory);
+        let mut process = Process::start(&mut command, &directory.join("prometheus.log")).unwrap();
+        process.wait_until_listening(address, PATIENCE).unwrap();
+        Some(Self { address, _process: process })
+    }
+}
+
 /// A Zipkin server that keeps its spans in memory, one for all tests of this process.
 pub(crate) struct ZipkinServer {
     pub(crate) address: SocketAddr,

@@ -107,7 +107,11 @@ fn context() -> ExporterContext {
 }
 
 fn context_with(budget: Budget) -> ExporterContext {
-    ExporterContext { component: ComponentContext::detached("otlp", budget), signal: Signal::Traces }
+    ExporterContext {
+        component: ComponentContext::detached("otlp", budget),
+        signal: Signal::Traces,
+        listeners: Default::default(),
+    }
 }
 
 fn start(destination: &Arc<Destination>, queue: QueueConfig) -> Arc<dyn Consumer> {
