@@ -5,12 +5,14 @@ pub(crate) mod chaos;
 mod compare;
 mod http;
 mod ledger;
+mod oap;
 mod peers;
 mod sluice;
 
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
+pub(crate) use oap::{Oap, tag};
 pub(crate) use peers::{
     ZipkinServer, envoy, is_root, node, old_kernel, program, python, python_server, script,
 };
