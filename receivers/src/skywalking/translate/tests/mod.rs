@@ -428,7 +428,7 @@ fn an_attached_event_has_the_ids_of_its_span() {
 
 #[test]
 fn access_logs_carry_node_and_connection_each() {
-    let message = |node: Option<&str>, connected, path: &str| v3::EbpfAccessLogMessage {
+    let message = |node: Option<&str>, connected: bool, path: &str| v3::EbpfAccessLogMessage {
         node: node.map(|name| v3::EbpfAccessLogNodeInfo { name: name.to_owned(), ..Default::default() }),
         connection: connected.then(|| v3::AccessLogConnection { role: 1, ..Default::default() }),
         protocol_log: Some(v3::AccessLogProtocolLogs {

@@ -202,7 +202,7 @@ pub(super) fn meter() -> impl Strategy<Value = MeterData> {
 }
 
 pub(super) fn jvm() -> impl Strategy<Value = JvmMetricCollection> {
-    let number = || (-1..5i64);
+    let number = || -1..5i64;
     let four = move || (number(), number(), number(), number());
     let memory = (any::<bool>(), four()).prop_map(|(is_heap, (init, max, used, committed))| Memory {
         is_heap,
