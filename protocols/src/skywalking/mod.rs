@@ -3,5 +3,7 @@
 //! Source: the field numbers of `apache/skywalking-data-collect-protocol`. `docs/skywalking-mapping.md` is the mapping.
 
 pub mod attributes;
+pub mod id;
+pub mod json;
 
 pub use crate::messages::skywalking::{v3, v10};
