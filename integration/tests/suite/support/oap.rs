@@ -153,21 +153,6 @@ impl Oap {
         trace["trace"]["spans"].as_array().cloned().unwrap_or_default()
     }
 
-    /// The ids of the traces of a service.
-    pub(crate) fn traces(&self, service: &str) -> Vec<String> {
-        let id = service_id(service);
-        let found = self.query(&format!(
-            "{{ found: queryBasicTraces(condition: {{serviceId: \"{id}\", queryDuration: $duration, traceState: ALL, \
-             queryOrder: BY_START_TIME, paging: {{pageNum: 1, pageSize: 100}}}}) {{ traces {{ traceIds }} }} }}"
-        ));
-        let traces = found["found"]["traces"].as_array().cloned().unwrap_or_default();
-        let mut ids: Vec<String> =
-            traces.iter().flat_map(|trace| trace["traceIds"].as_array().unwrap().iter().map(text)).collect();
-        ids.sort();
-        ids.dedup();
-        ids
-    }
-
     /// The logs of a service.
     pub(crate) fn logs(&self, service: &str) -> Vec<Value> {
         let id = service_id(service);
