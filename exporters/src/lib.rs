@@ -4,6 +4,8 @@
 pub mod debug;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(feature = "oap")]
+pub mod oap;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 #[cfg(feature = "otlphttp")]
@@ -25,6 +27,8 @@ pub fn register(registry: &mut Registry) {
     registry.exporter::<debug::Debug>();
     #[cfg(feature = "file")]
     registry.exporter::<file::File>();
+    #[cfg(feature = "oap")]
+    registry.exporter::<oap::Oap>();
     #[cfg(feature = "zipkin")]
     registry.exporter::<zipkin::Zipkin>();
     #[cfg(feature = "otlp")]

@@ -4,10 +4,11 @@
     feature = "basicauth",
     feature = "bearertokenauth",
     feature = "headers_setter",
+    feature = "oap",
     feature = "oauth2client",
     feature = "oidc"
 ))]
-#[cfg_attr(not(feature = "all"), allow(dead_code, reason = "each authenticator needs only some of it"))]
+#[cfg_attr(not(feature = "all"), allow(dead_code, reason = "each extension needs only some of it"))]
 mod authenticator;
 #[cfg(feature = "basicauth")]
 pub mod basicauth;
@@ -19,6 +20,8 @@ pub mod file_storage;
 pub mod headers_setter;
 #[cfg(feature = "health_check")]
 pub mod health_check;
+#[cfg(feature = "oap")]
+pub mod oap;
 #[cfg(feature = "oauth2client")]
 pub mod oauth2client;
 #[cfg(feature = "oidc")]
@@ -44,6 +47,8 @@ pub fn register(registry: &mut Registry) {
     registry.extension::<headers_setter::HeadersSetter>();
     #[cfg(feature = "health_check")]
     registry.extension::<health_check::HealthCheck>();
+    #[cfg(feature = "oap")]
+    registry.extension::<oap::Oap>();
     #[cfg(feature = "oauth2client")]
     registry.extension::<oauth2client::OAuth2Client>();
     #[cfg(feature = "oidc")]

@@ -109,6 +109,11 @@ pub fn write_fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
+/// Appends a `double` field.
+pub fn write_double(out: &mut Vec<u8>, number: u32, value: f64) {
+    write_fixed64(out, number, value.to_bits());
+}
+
 /// Appends a `bytes` or `string` field.
 pub fn write_bytes(out: &mut Vec<u8>, number: u32, value: &[u8]) {
     varint(out, u64::from(number) << 3 | 2);
@@ -117,10 +122,10 @@ pub fn write_bytes(out: &mut Vec<u8>, number: u32, value: &[u8]) {
 }
 
 /// Appends a nested message, which `fill` writes.
-pub fn write_message(out: &mut Vec<u8>, number: u32, fill: impl FnOnce(&mut Vec<u8>)) {
+pub fn write_message<T>(out: &mut Vec<u8>, number: u32, fill: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     varint(out, u64::from(number) << 3 | 2);
     let start = out.len();
-    fill(out);
+    let result = fill(out);
     let length = out.len() - start;
     varint(out, length as u64);
     // The length now stands behind the content; turn the two around.
@@ -128,6 +133,7 @@ pub fn write_message(out: &mut Vec<u8>, number: u32, fill: impl FnOnce(&mut Vec<
     if let Some(content) = out.get_mut(start..) {
         content.rotate_right(width);
     }
+    result
 }
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {

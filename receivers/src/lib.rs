@@ -2,8 +2,11 @@
 
 #[cfg(feature = "ebpf_network")]
 pub mod ebpf_network;
-#[cfg(feature = "otlp")]
+// SkyWalking's port speaks OTLP as well.
+#[cfg(any(feature = "otlp", feature = "skywalking"))]
 pub mod otlp;
+#[cfg(feature = "skywalking")]
+pub mod skywalking;
 #[cfg(feature = "zipkin")]
 pub mod zipkin;
 
@@ -15,6 +18,8 @@ pub fn register(registry: &mut Registry) {
     registry.receiver::<ebpf_network::EbpfNetwork>();
     #[cfg(feature = "otlp")]
     registry.receiver::<otlp::Otlp>();
+    #[cfg(feature = "skywalking")]
+    registry.receiver::<skywalking::SkyWalking>();
     #[cfg(feature = "zipkin")]
     registry.receiver::<zipkin::Zipkin>();
 }

@@ -1,6 +1,6 @@
 //! Kernel events on the spans of real tracers, and what must never get out.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{collections::BTreeMap, fs, process::Command, time::Duration};
 
 use serde_json::Value;
 use sluice_integration::process::free_address;

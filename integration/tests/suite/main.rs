@@ -41,6 +41,12 @@ mod memory;
 #[cfg(test)]
 mod mutual_tls;
 #[cfg(test)]
+mod oap_balance;
+#[cfg(test)]
+mod oap_exchanges;
+#[cfg(test)]
+mod oap_otlp;
+#[cfg(test)]
 mod power_cuts;
 #[cfg(test)]
 mod prometheus;

@@ -10,6 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use super::ComponentId;
 use crate::{
     batch::{Batch, Context},
+    grpc::client::Stream,
     reply::{Failure, Reply},
     signal::Signal,
 };
@@ -25,6 +26,8 @@ pub struct Capabilities {
     pub storage: Option<Arc<dyn Storage>>,
     /// Relays calls to a back-end.
     pub upstream: Option<Arc<dyn Upstream>>,
+    /// Takes messages for a back-end.
+    pub backend: Option<Arc<dyn Backend>>,
 }
 
 /// A capability that the configuration of a component asks of an extension by its id.
@@ -38,6 +41,8 @@ pub enum Capability {
     Storage,
     /// [`Upstream`].
     Upstream,
+    /// [`Backend`].
+    Backend,
 }
 
 /// An extension that a component needs, as its configuration names it.
@@ -143,6 +148,12 @@ pub trait Upstream: Send + Sync {
     fn relay(&self, request: Request<RelayBody>) -> BoxFuture<'_, Result<Response<RelayBody>, Failure>>;
 }
 
+/// Takes messages for a back-end, over connections that all who send to it share.
+pub trait Backend: Send + Sync {
+    /// Sends messages on a stream of their own, ends it, and returns the message of the answer.
+    fn stream<'a>(&'a self, stream: Stream<'a>) -> BoxFuture<'a, Result<Bytes, Failure>>;
+}
+
 impl fmt::Display for Capability {
     /// What an extension does that has it.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,6 +162,7 @@ impl fmt::Display for Capability {
             Self::ServerAuth => "check the credentials of the clients of receivers",
             Self::Storage => "hold sending queues",
             Self::Upstream => "relay calls to a back-end",
+            Self::Backend => "take messages for a back-end",
         })
     }
 }
@@ -163,6 +175,7 @@ impl fmt::Debug for Capabilities {
             .field("server_auth", &self.server_auth.is_some())
             .field("storage", &self.storage.is_some())
             .field("upstream", &self.upstream.is_some())
+            .field("backend", &self.backend.is_some())
             .finish()
     }
 }

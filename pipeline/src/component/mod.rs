@@ -15,8 +15,8 @@ mod receiver;
 mod registry;
 
 pub use capability::{
-    AuthRefusal, Capabilities, Capability, ClientAuth, DurableQueue, QueueOwner, QueueUsage, Reference,
-    RelayBody, ServerAuth, Storage, Upstream,
+    AuthRefusal, Backend, Capabilities, Capability, ClientAuth, DurableQueue, QueueOwner, QueueUsage,
+    Reference, RelayBody, ServerAuth, Storage, Upstream,
 };
 pub use connector::{ConnectorContext, ConnectorFactory};
 pub use declaration::{ComponentConfig, Declaration, Kind, Pair, Problem, Stability};

@@ -29,6 +29,51 @@ pub fn prefix(compressed: bool, length: u32) -> [u8; PREFIX] {
     [u8::from(compressed), first, second, third, fourth]
 }
 
+/// Messages in order, each with its prefix: what a client sends on a stream. None is compressed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    framed: Vec<u8>,
+    count: usize,
+}
+
+impl Messages {
+    /// Appends the message that `write` appends to the buffer it is given. One of 4 GiB, which no prefix can announce, is
+    /// left out: false.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let start = self.framed.len();
+        self.framed.extend_from_slice(&[0; PREFIX]);
+        write(&mut self.framed);
+        let length = self.framed.len().saturating_sub(start + PREFIX);
+        let (Ok(length), Some(place)) =
+            (u32::try_from(length), self.framed.get_mut(start..).and_then(<[u8]>::first_chunk_mut))
+        else {
+            self.framed.truncate(start);
+            return false;
+        };
+        *place = prefix(false, length);
+        self.count += 1;
+        true
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How long they are, with their prefixes, in bytes.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.framed.len()
+    }
+
+    /// All of them, framed.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.framed.into()
+    }
+}
+
 /// How long the body is that begins like this: what the prefix announces, with the prefix.
 #[must_use]
 pub fn announced(beginning: &[u8]) -> Option<usize> {
@@ -80,6 +125,15 @@ mod tests {
         fn any_body_ends_without_panic(body in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = message(body.into());
         }
+    }
+
+    #[test]
+    fn messages_of_a_stream_follow_each_other() {
+        let mut messages = Messages::default();
+        assert!(messages.push(|out| out.extend_from_slice(b"one")));
+        assert!(messages.push(|_| {}));
+        assert_eq!((messages.count(), messages.length()), (2, 13));
+        assert_eq!(messages.into_bytes(), &b"\0\0\0\0\x03one\0\0\0\0\0"[..]);
     }
 
     #[test]

@@ -1,24 +1,31 @@
-//! The server's side of unary calls.
+//! The server's side of calls: unary ones, streams of messages, and calls that are relayed.
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
-use super::{GrpcServerConfig, KeepaliveServerParameters, Status, frame, timeout};
+use super::{
+    GrpcServerConfig, KeepaliveServerParameters, Status, frame, relay,
+    stream::{MessageLimits, Messages},
+    timeout,
+};
 use crate::{
     batch::{Compressed, Context},
     budget::{Budget, Charge},
-    component::{BuildError, ComponentContext, Kind, Listener, ServerAuth},
+    component::{BuildError, ComponentContext, Kind, Listener, RelayBody, ServerAuth},
     compression::{Encoding, decompress_charged},
     http::{
         Refusal, ResponseBody,
         body::{self, Limits, Pace},
         empty,
-        server::{Http2Settings, Lifetime, Options, Protocols, RawHandler, Server, authenticator, below},
+        server::{
+            AcceptLimits, Http2Settings, Lifetime, Options, Protocols, RawHandler, Server, authenticator,
+            below,
+        },
         text,
     },
     reply::Code,
@@ -31,10 +38,23 @@ const ACCEPTED: HeaderValue = HeaderValue::from_static("identity,gzip,zstd,defla
 const SIZE_KEY: &str = "max_recv_msg_size_mib";
 /// How long a client may take for the headers of a call.
 const HEADER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+/// The smallest frame that HTTP/2 allows to ask for, in bytes.
+const SMALLEST_FRAME: u32 = 16 << 10;
 /// How long a connection is silent before it is pinged, unless configured: gRPC's own default.
 const PING_AFTER: std::time::Duration = std::time::Duration::from_secs(7200);
 
-/// Answers unary calls. Called concurrently; dropped when the client leaves.
+/// How a method takes its calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// One message, one answer: [`Handler::call`].
+    Unary,
+    /// Messages as they arrive, one answer: [`Handler::stream`].
+    Streaming,
+    /// Bytes as they arrive, both ways: [`Handler::relay`].
+    Relayed,
+}
+
+/// Answers unary calls only. Called concurrently; dropped when the client leaves.
 pub trait UnaryHandler: Send + Sync + 'static {
     /// Whether there is a method at this path, `/package.Service/Method`.
     fn has(&self, path: &str) -> bool;
@@ -47,6 +67,59 @@ pub trait UnaryHandler: Send + Sync + 'static {
 
     /// The answer took longer than the client waits; what was handed over goes on.
     fn late(&self);
+}
+
+impl<H: UnaryHandler> Handler for H {
+    fn method(&self, path: &str) -> Option<Method> {
+        self.has(path).then_some(Method::Unary)
+    }
+
+    fn call<'a>(&'a self, path: &'a str, call: Call) -> BoxFuture<'a, Result<Bytes, Status>> {
+        UnaryHandler::call(self, path, call)
+    }
+
+    fn refused(&self, reason: &'static str) {
+        UnaryHandler::refused(self, reason);
+    }
+
+    fn late(&self) {
+        UnaryHandler::late(self);
+    }
+}
+
+/// Answers calls of all kinds. Called concurrently; dropped when the client leaves.
+pub trait Handler: Send + Sync + 'static {
+    /// How the method at this path, `/package.Service/Method`, takes its calls; `None` if there is no such method.
+    fn method(&self, path: &str) -> Option<Method>;
+
+    /// Answers a unary call.
+    fn call<'a>(&'a self, path: &'a str, call: Call) -> BoxFuture<'a, Result<Bytes, Status>>;
+
+    /// Answers a stream of messages. It may answer before it has read the last.
+    fn stream<'a>(&'a self, path: &'a str, _call: StreamCall) -> BoxFuture<'a, Result<Bytes, Status>> {
+        let status = Status::new(Code::Unimplemented, format!("{path} takes no stream"));
+        Box::pin(std::future::ready(Err(status)))
+    }
+
+    /// Passes a call on. Its deadline is the back-end's to keep.
+    fn relay(&self, request: Request<RelayBody>) -> BoxFuture<'_, Result<Response<RelayBody>, Status>> {
+        let status = Status::new(Code::Unimplemented, format!("{} is not relayed", request.uri().path()));
+        Box::pin(std::future::ready(Err(status)))
+    }
+
+    /// A call was refused before it was one; `reason` is [`Refusal::reason`].
+    fn refused(&self, reason: &'static str);
+
+    /// The answer took longer than the client waits; what was handed over goes on.
+    fn late(&self);
+}
+
+/// A call with a stream of messages.
+pub struct StreamCall {
+    /// Its messages.
+    pub messages: Messages<Incoming>,
+    /// What is known about the client. It has no deadline: batches of a stream outlive no wait of its client's.
+    pub context: Context,
 }
 
 /// A unary call with its whole message.
@@ -79,7 +152,7 @@ struct Door {
 
 struct Service {
     door: Door,
-    handler: Arc<dyn UnaryHandler>,
+    handler: Arc<dyn Handler>,
 }
 
 impl GrpcServer {
@@ -104,6 +177,7 @@ impl GrpcServer {
             http2: http2(config, &keepalive, &context.budget),
             header_timeout: HEADER_TIMEOUT,
             keep_alive: true,
+            accept: AcceptLimits::default(),
             lifetime: Lifetime {
                 idle: keepalive.max_connection_idle.limit(),
                 age: keepalive.max_connection_age.limit(),
@@ -120,6 +194,24 @@ impl GrpcServer {
         Ok(Self { options, door, context: context.clone() })
     }
 
+    /// The same server with other bounds on what is read ahead of a stream, and of all streams of a connection, in bytes.
+    /// What a client has sent and the server has not read is lost if the process is.
+    #[must_use]
+    pub fn with_windows(mut self, stream: u32, connection: u32) -> Self {
+        let http2 = &mut self.options.http2;
+        http2.stream_window = stream.min(http2.stream_window);
+        http2.connection_window = connection.min(http2.connection_window);
+        http2.max_frame_size = http2.max_frame_size.min((stream / 4).max(SMALLEST_FRAME));
+        self
+    }
+
+    /// The same server, which refuses new connections beyond these limits.
+    #[must_use]
+    pub fn with_accept_limits(mut self, limits: AcceptLimits) -> Self {
+        self.options.accept = limits;
+        self
+    }
+
     /// The same server with another minimum rate for messages.
     #[must_use]
     pub fn with_pace(mut self, pace: Pace) -> Self {
@@ -129,7 +221,7 @@ impl GrpcServer {
 
     /// Serves a bound endpoint of a component of this kind.
     #[must_use]
-    pub fn start(self, listener: Listener, kind: Kind, handler: Arc<dyn UnaryHandler>) -> Server {
+    pub fn start(self, listener: Listener, kind: Kind, handler: Arc<dyn Handler>) -> Server {
         let service = Arc::new(Service { door: self.door, handler });
         Server::start(listener, self.options, service, kind, &self.context)
     }
@@ -159,11 +251,22 @@ impl RawHandler for Service {
                 .headers()
                 .get(header::CONTENT_TYPE)
                 .is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()));
-            if request.method() != Method::POST || !is_grpc {
+            if request.method() != http::Method::POST || !is_grpc {
                 self.handler.refused("unsupported_content_type");
                 return text(http::StatusCode::UNSUPPORTED_MEDIA_TYPE, "this port speaks gRPC\n");
             }
-            match self.answer(request, peer).await {
+            let answer = match self.handler.method(request.uri().path()) {
+                Some(Method::Unary) => self.answer(request, peer).await,
+                // Boxed, or each unary call would take the memory of a stream.
+                Some(Method::Streaming) => Box::pin(self.stream(request, peer)).await,
+                Some(Method::Relayed) => return Box::pin(self.relay(request)).await,
+                None => {
+                    self.handler.refused("unknown_method");
+                    let message = format!("there is no method {} here", request.uri().path());
+                    Err(Status::new(Code::Unimplemented, message))
+                }
+            };
+            match answer {
                 Ok(message) => reply(&message),
                 Err(status) => refuse(&status),
             }
@@ -173,23 +276,10 @@ impl RawHandler for Service {
 
 impl Service {
     async fn answer(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Result<Bytes, Status> {
-        let arrival = Instant::now();
         let (head, body) = request.into_parts();
-        let path = head.uri.path();
-        if !self.handler.has(path) {
-            self.handler.refused("unknown_method");
-            return Err(Status::new(Code::Unimplemented, format!("there is no method {path} here")));
-        }
-        let deadline = head
-            .headers
-            .get("grpc-timeout")
-            .and_then(|value| timeout::parse(value.to_str().ok()?))
-            .and_then(|timeout| arrival.checked_add(timeout));
+        let deadline = deadline(&head.headers);
         let admitted = self.admit(&head.headers, body, deadline).await;
-        let (message, auth) = admitted.map_err(|refusal| {
-            self.handler.refused(refusal.reason());
-            Status::from(&refusal)
-        })?;
+        let (message, auth) = admitted.map_err(|refusal| self.refuse(&refusal))?;
         let context = Context {
             deadline,
             metadata: if self.door.include_metadata { head.headers } else { HeaderMap::new() },
@@ -215,18 +305,66 @@ impl Service {
         body: Incoming,
         deadline: Option<Instant>,
     ) -> Result<(Message, Vec<(String, String)>), Refusal> {
-        let auth = match &self.door.auth {
-            Some(authenticator) => match authenticator.authenticate(headers).await {
-                Ok(auth) => auth,
-                Err(refusal) => {
-                    // Some clients, curl among them, lose an answer that comes before they have sent their message.
-                    body::drain_stranger(body).await;
-                    return Err(refusal.into());
-                }
-            },
-            None => Vec::new(),
-        };
+        let (body, auth) = self.door.let_in(headers, body).await?;
         Ok((self.door.read(headers, body, deadline).await?, auth))
+    }
+
+    async fn stream(&self, request: Request<Incoming>, peer: Option<SocketAddr>) -> Result<Bytes, Status> {
+        let (head, body) = request.into_parts();
+        let admitted = self.door.let_in(&head.headers, body).await;
+        let opened = admitted.and_then(|(body, auth)| {
+            let limits = MessageLimits {
+                budget: self.door.budget.clone(),
+                bytes: self.door.message_limit,
+                key: SIZE_KEY,
+                pace: self.door.pace,
+                encoding: encoding(&head.headers)?,
+                deadline: deadline(&head.headers),
+            };
+            Ok((Messages::new(body, limits), auth))
+        });
+        let (messages, auth) = opened.map_err(|refusal| self.refuse(&refusal))?;
+        let context = Context {
+            deadline: None,
+            metadata: if self.door.include_metadata { head.headers } else { HeaderMap::new() },
+            peer,
+            auth,
+            arrival: Instant::now(),
+        };
+        self.handler.stream(head.uri.path(), StreamCall { messages, context }).await
+    }
+
+    async fn relay(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let (head, body) = request.into_parts();
+        let body = match self.door.let_in(&head.headers, body).await {
+            Ok((body, _)) => body.map_err(|error| -> RelayError { error.into() }).boxed_unsync(),
+            Err(refusal) => return refuse(&self.refuse(&refusal)),
+        };
+        match self.handler.relay(Request::from_parts(head, body)).await {
+            Ok(answer) => relay::passed(answer),
+            Err(status) => refuse(&status),
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Status {
+        self.handler.refused(refusal.reason());
+        Status::from(refusal)
+    }
+}
+
+type RelayError = Box<dyn std::error::Error + Send + Sync>;
+
+/// When the client stops waiting.
+fn deadline(headers: &HeaderMap) -> Option<Instant> {
+    let timeout = timeout::parse(headers.get("grpc-timeout")?.to_str().ok()?)?;
+    Instant::now().checked_add(timeout)
+}
+
+/// What messages of a call are compressed with, if they are.
+fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Refusal> {
+    match headers.get("grpc-encoding") {
+        Some(name) => Ok(Encoding::from_name(name.to_str().unwrap_or("?"))?),
+        None => Ok(None),
     }
 }
 
@@ -237,16 +375,30 @@ struct Message {
 }
 
 impl Door {
+    /// What the authenticator says about the client, with the body that is still to be read.
+    async fn let_in(
+        &self,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Result<(Incoming, Vec<(String, String)>), Refusal> {
+        let Some(authenticator) = &self.auth else { return Ok((body, Vec::new())) };
+        match authenticator.authenticate(headers).await {
+            Ok(auth) => Ok((body, auth)),
+            Err(refusal) => {
+                // Some clients, curl among them, lose an answer that comes before they have sent their message.
+                body::drain_stranger(body).await;
+                Err(refusal.into())
+            }
+        }
+    }
+
     async fn read(
         &self,
         headers: &HeaderMap,
         body: Incoming,
         deadline: Option<Instant>,
     ) -> Result<Message, Refusal> {
-        let encoding = match headers.get("grpc-encoding") {
-            Some(name) => Encoding::from_name(name.to_str().unwrap_or("?"))?,
-            None => None,
-        };
+        let encoding = encoding(headers)?;
         let limits = Limits {
             budget: &self.budget,
             bytes: self.message_limit.saturating_add(frame::PREFIX),

@@ -2,9 +2,11 @@
 //!
 //! Field numbers and names are those of opentelemetry-proto 1.10 ([`schema`]).
 
+pub mod attribute;
 pub mod canonical;
 pub mod check;
 pub mod count;
+pub mod group;
 pub mod json;
 pub mod partial_success;
 mod path;

@@ -103,6 +103,16 @@ impl Receiver for Otlp {
     }
 }
 
+/// The four services of OTLP/gRPC on another receiver's port.
+#[cfg(feature = "skywalking")]
+pub(crate) fn service(
+    context: &ReceiverContext,
+    transport: &'static str,
+) -> Arc<dyn sluice_pipeline::grpc::server::Handler> {
+    let metrics = ReceiverMetrics::new(&context.component.id, transport);
+    Arc::new(Grpc::new(Intake::new(context.outlets.clone(), metrics)))
+}
+
 fn listener(listeners: &mut Listeners, name: &'static str) -> Result<Listener, BuildError> {
     listeners.remove(name).ok_or_else(|| BuildError::Other(format!("the endpoint {name} was not bound")))
 }

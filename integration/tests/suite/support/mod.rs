@@ -7,12 +7,14 @@ mod http;
 pub(crate) mod kernel;
 mod ledger;
 pub(crate) mod machine;
+mod oap;
 mod peers;
 mod sluice;
 
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
+pub(crate) use oap::{Oap, tag};
 pub(crate) use peers::{
     PrometheusServer, ZipkinServer, envoy, is_root, node, program, promtool, python, python_server, script,
 };

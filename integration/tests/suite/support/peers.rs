@@ -42,7 +42,7 @@ fn scripts() -> PathBuf {
 }
 
 /// The path of a peer, if it was fetched.
-fn require(peer: &str) -> Option<PathBuf> {
+pub(crate) fn require(peer: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers").join(peer);
     if path.exists() {
         return Some(path);

@@ -10,11 +10,11 @@ use tokio::{
 };
 use tracing::debug;
 
-use super::endpoint::Endpoint;
+use super::{body::Outgoing, endpoint::Endpoint};
 use crate::{
     component::BuildError,
     grpc::{GrpcClientConfig, KeepaliveClientConfig, Status},
-    http::{RopeBody, tune},
+    http::tune,
     reply::Code,
     tls::{ClientTls, alpn},
 };
@@ -62,7 +62,7 @@ impl Dialler {
         self.endpoint.name()
     }
 
-    pub(super) async fn dial(&self, peer: &Peer) -> io::Result<SendRequest<RopeBody>> {
+    pub(super) async fn dial(&self, peer: &Peer) -> io::Result<SendRequest<Outgoing>> {
         match peer {
             Peer::Unix(path) => self.secure(UnixStream::connect(path).await?).await,
             Peer::Tcp(address) => {
@@ -73,7 +73,7 @@ impl Dialler {
         }
     }
 
-    async fn secure<S>(&self, stream: S) -> io::Result<SendRequest<RopeBody>>
+    async fn secure<S>(&self, stream: S) -> io::Result<SendRequest<Outgoing>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -84,7 +84,7 @@ impl Dialler {
         self.handshake(stream, "is it a gRPC server?").await
     }
 
-    async fn handshake<S>(&self, stream: S, hint: &str) -> io::Result<SendRequest<RopeBody>>
+    async fn handshake<S>(&self, stream: S, hint: &str) -> io::Result<SendRequest<Outgoing>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

@@ -1,9 +1,13 @@
-//! The client's side of unary calls.
+//! The client's side of calls: unary ones to one destination, unary and streaming ones to one of several.
 
+mod balanced;
+mod body;
 mod connection;
 mod endpoint;
 mod pool;
+mod resolver;
 mod response;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -21,11 +25,14 @@ use crate::{
     batch::{Compressed, Context},
     component::{BuildError, ClientAuth, ComponentContext},
     compression::{Encoding, compress},
-    http::{Rope, RopeBody, client::USER_AGENT, server::header_map, warn_of_plaintext},
+    http::{Rope, client::USER_AGENT, server::header_map, warn_of_plaintext},
     reply::{Code, Failure},
 };
+pub use balanced::{Affinity, BalancedChannel, BalancedSettings, Destination, Stream};
+use body::Outgoing;
 pub(super) use endpoint::Endpoint;
-use pool::{Connections, Unsent};
+use pool::Connections;
+use slot::Unsent;
 
 /// What a destination may answer at most, in bytes.
 const RESPONSE_LIMIT: usize = 4 << 20;
@@ -49,15 +56,7 @@ impl Channel {
     pub fn new(config: &GrpcClientConfig, context: &ComponentContext) -> Result<Self, BuildError> {
         let endpoint = Endpoint::parse(&config.endpoint, &config.authority, config.tls.insecure)
             .map_err(|message| BuildError::setting("endpoint", message))?;
-        let mut headers =
-            header_map(&config.headers).map_err(|message| BuildError::setting("headers", message))?;
-        let user_agent = match config.user_agent.as_str() {
-            "" => USER_AGENT,
-            own => own,
-        };
-        let user_agent = HeaderValue::from_str(user_agent)
-            .map_err(|_| BuildError::setting("user_agent", "has a character that no header may have"))?;
-        headers.insert(header::USER_AGENT, user_agent);
+        let headers = fixed_headers(config)?;
         let auth = match &config.auth {
             Some(auth) => Some(auth.resolve("auth.authenticator", context)?),
             None => None,
@@ -139,10 +138,11 @@ impl Channel {
         // A connection may be found lost only by a call that the destination never saw; that one is sent again.
         let mut unsent = None;
         for _ in 0..3 {
-            let request = self.request(path, &headers, message.clone(), deadline)?;
+            let body = Outgoing::whole(message.clone());
+            let request = request(&self.endpoint, path, &headers, body, deadline)?;
             match self.connections.send(request, deadline).await {
                 Ok(response) => return response::read(response, RESPONSE_LIMIT).await,
-                Err(Unsent { status, retry: false }) => return Err(status),
+                Err(Unsent { status, retry: false, .. }) => return Err(status),
                 Err(Unsent { status, .. }) => unsent = Some(status),
             }
         }
@@ -166,35 +166,50 @@ impl Channel {
         };
         Ok((framed(true, vec![compressed])?, Some(encoding)))
     }
+}
 
-    fn request(
-        &self,
-        path: &'static str,
-        headers: &HeaderMap,
-        message: Rope,
-        deadline: Instant,
-    ) -> Result<Request<RopeBody>, Status> {
-        let uri = Uri::builder()
-            .scheme(self.endpoint.scheme())
-            .authority(self.endpoint.authority())
-            .path_and_query(path)
-            .build()
-            .map_err(|error| Status::new(Code::Internal, error.to_string()))?;
-        let mut request = Request::new(RopeBody::new(message));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = headers.clone();
-        let remaining = timeout::format(deadline.saturating_duration_since(Instant::now()));
-        let fixed = request.headers_mut();
-        fixed.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        fixed.insert(header::TE, HeaderValue::from_static("trailers"));
-        fixed.insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
-        if let Ok(remaining) = HeaderValue::from_str(&remaining) {
-            fixed.insert("grpc-timeout", remaining);
-        }
-        Ok(request)
+/// A call of the method at `path`.
+fn request(
+    endpoint: &Endpoint,
+    path: &str,
+    headers: &HeaderMap,
+    body: Outgoing,
+    deadline: Instant,
+) -> Result<Request<Outgoing>, Status> {
+    let uri = Uri::builder()
+        .scheme(endpoint.scheme())
+        .authority(endpoint.authority())
+        .path_and_query(path)
+        .build()
+        .map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri;
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = headers.clone();
+    let remaining = timeout::format(deadline.saturating_duration_since(Instant::now()));
+    let fixed = request.headers_mut();
+    fixed.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    fixed.insert(header::TE, HeaderValue::from_static("trailers"));
+    fixed.insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
+    if let Ok(remaining) = HeaderValue::from_str(&remaining) {
+        fixed.insert("grpc-timeout", remaining);
     }
+    Ok(request)
+}
+
+/// The headers that every call has by this configuration.
+fn fixed_headers(config: &GrpcClientConfig) -> Result<HeaderMap, BuildError> {
+    let mut headers =
+        header_map(&config.headers).map_err(|message| BuildError::setting("headers", message))?;
+    let user_agent = match config.user_agent.as_str() {
+        "" => USER_AGENT,
+        own => own,
+    };
+    let user_agent = HeaderValue::from_str(user_agent)
+        .map_err(|_| BuildError::setting("user_agent", "has a character that no header may have"))?;
+    headers.insert(header::USER_AGENT, user_agent);
+    Ok(headers)
 }
 
 /// What the name of an encoding means in gRPC, where `snappy` is the framed format, as the Collector's servers read it.

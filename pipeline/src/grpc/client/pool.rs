@@ -3,47 +3,33 @@
 
 use std::{
     io,
-    net::SocketAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use futures_util::future::{BoxFuture, select_ok};
+use futures_util::future::select_ok;
 use http::{Request, Response};
 use hyper::{body::Incoming, client::conn::http2::SendRequest};
-use tokio::{
-    net::lookup_host,
-    time::{sleep, timeout},
-};
+use tokio::time::sleep;
 use tracing::debug;
 
 use super::{
-    connection::{Dialler, Peer, lost, was_not_looked_at},
-    endpoint::{Address, Endpoint},
+    body::Outgoing,
+    connection::{Dialler, Peer},
+    endpoint::Endpoint,
+    resolver::{Resolver, resolver},
+    slot::{Slot, Unsent, locked},
 };
 use crate::{
     component::BuildError,
     grpc::{GrpcClientConfig, Status},
-    http::RopeBody,
     reply::Code,
 };
 
-/// How long making a connection may take, with its TLS handshake.
-const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// The pause between attempts of a call that waits for a connection.
 const WAIT_PAUSE: Duration = Duration::from_millis(200);
-/// How soon an address that could not be connected to is tried again while others can: at first, doubled with each
-/// failure, and at most.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// How often the addresses of a name are looked up while calls are made.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
-/// How many calls in a row may go unanswered until their connection is replaced: one whose packets are lost on the way
-/// says nothing of it.
-const MOST_UNANSWERED: usize = 3;
 /// How many addresses are connected to, of those that a name has.
 const MOST_CONNECTIONS: usize = 8;
 
@@ -57,9 +43,6 @@ pub(super) struct Connections {
     pool: Arc<Mutex<Pool>>,
 }
 
-/// Finds the addresses of the destination.
-pub(super) type Resolver = Arc<dyn Fn() -> BoxFuture<'static, io::Result<Vec<Peer>>> + Send + Sync>;
-
 #[derive(Default)]
 struct Pool {
     slots: Vec<Arc<Slot>>,
@@ -67,53 +50,15 @@ struct Pool {
     looked_up: Option<Instant>,
 }
 
-/// An address with the connection to it.
-struct Slot {
-    peer: Peer,
-    ready: Mutex<Option<SendRequest<RopeBody>>>,
-    /// Calls that were given up since the last answer.
-    unanswered: AtomicUsize,
-    /// When the last attempt failed, and how soon there may be another.
-    failed: Mutex<Option<(Instant, Duration)>>,
-    /// Held while a connection is made, so that only one is.
-    connecting: tokio::sync::Mutex<()>,
-}
-
-type Connected = (Arc<Slot>, SendRequest<RopeBody>);
-
-/// A call under way; one that is dropped before it ended was given up.
-struct Waiting<'a> {
-    slot: &'a Slot,
-    ended: bool,
-}
-
-/// A call that got no answer.
-pub(super) struct Unsent {
-    pub(super) status: Status,
-    /// Whether the destination certainly saw nothing of it, so that it may be sent again at once.
-    pub(super) retry: bool,
-}
+type Connected = (Arc<Slot>, SendRequest<Outgoing>);
 
 impl Connections {
     pub(super) fn new(config: &GrpcClientConfig, endpoint: &Endpoint) -> Result<Self, BuildError> {
-        let resolver: Resolver = match endpoint.address().clone() {
-            Address::Unix(path) => Arc::new(move || {
-                let path = path.clone();
-                Box::pin(async move { Ok(vec![Peer::Unix(path)]) })
-            }),
-            Address::Tcp { host, port } => Arc::new(move || {
-                let host = host.clone();
-                Box::pin(async move {
-                    let addresses: Vec<SocketAddr> = lookup_host((host.as_str(), port)).await?.collect();
-                    Ok(addresses.into_iter().map(Peer::Tcp).collect())
-                })
-            }),
-        };
         Ok(Self {
             dialler: Arc::new(Dialler::new(config, endpoint)?),
             wait_for_ready: config.wait_for_ready,
             pick_first: config.balancer_name == "pick_first",
-            resolver,
+            resolver: resolver(endpoint),
             look_up_every: LOOK_UP_EVERY,
             pool: Arc::default(),
         })
@@ -130,22 +75,12 @@ impl Connections {
     /// Sends a request over one of the connections, which are made as needed.
     pub(super) async fn send(
         &self,
-        request: Request<RopeBody>,
+        request: Request<Outgoing>,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Unsent> {
-        let (slot, mut sender) =
-            self.sender(deadline).await.map_err(|status| Unsent { status, retry: false })?;
-        let mut waiting = Waiting { slot: &slot, ended: false };
-        let answer = match sender.ready().await {
-            Ok(()) => sender.try_send_request(request).await.map_err(|mut failed| {
-                // hyper gives a request back exactly if nothing of it went out.
-                let retry = failed.take_message().is_some() || was_not_looked_at(failed.error());
-                Unsent { status: lost(failed.error()), retry }
-            }),
-            Err(error) => Err(Unsent { status: lost(&error), retry: true }),
-        };
-        waiting.ended = true;
-        answer
+        let (slot, sender) =
+            self.sender(deadline).await.map_err(|status| Unsent { status, retry: false, request: None })?;
+        slot.send(sender, request).await
     }
 
     async fn sender(&self, deadline: Instant) -> Result<Connected, Status> {
@@ -266,63 +201,8 @@ impl Pool {
                 break;
             }
             if !self.slots.iter().any(|slot| slot.peer == peer) {
-                self.slots.push(Arc::new(Slot {
-                    peer,
-                    ready: Mutex::default(),
-                    unanswered: AtomicUsize::new(0),
-                    failed: Mutex::default(),
-                    connecting: tokio::sync::Mutex::default(),
-                }));
+                self.slots.push(Arc::new(Slot::new(peer)));
             }
         }
     }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let unanswered = &self.slot.unanswered;
-        if self.ended {
-            unanswered.store(0, Ordering::Relaxed);
-        } else if unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_UNANSWERED {
-            unanswered.store(0, Ordering::Relaxed);
-            // Calls that are still under way on it go on.
-            *locked(&self.slot.ready) = None;
-        }
-    }
-}
-
-impl Slot {
-    fn sender(&self) -> Option<SendRequest<RopeBody>> {
-        locked(&self.ready).as_ref().filter(|sender| !sender.is_closed()).cloned()
-    }
-
-    fn wants_connection(&self) -> bool {
-        let failed_lately = locked(&self.failed).is_some_and(|(failed, pause)| failed.elapsed() < pause);
-        self.sender().is_none() && !failed_lately && self.connecting.try_lock().is_ok()
-    }
-
-    async fn connect(&self, dialler: &Dialler) -> io::Result<SendRequest<RopeBody>> {
-        let _turn = self.connecting.lock().await;
-        if let Some(sender) = self.sender() {
-            return Ok(sender);
-        }
-        let made = timeout(CONNECT_LIMIT, dialler.dial(&self.peer)).await;
-        match made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(sender) => {
-                *locked(&self.ready) = Some(sender.clone());
-                *locked(&self.failed) = None;
-                Ok(sender)
-            }
-            Err(error) => {
-                let mut failed = locked(&self.failed);
-                let pause = failed.map_or(RETRY_PAUSE, |(_, pause)| (pause * 2).min(LONGEST_PAUSE));
-                *failed = Some((Instant::now(), pause));
-                Err(error)
-            }
-        }
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

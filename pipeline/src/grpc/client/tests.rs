@@ -88,7 +88,7 @@ fn channel(name: &Name, balancer: &str) -> Channel {
     let mut channel =
         Channel::new(&config, &ComponentContext::detached("otlp", Budget::new(1 << 30))).unwrap();
     let name = Arc::clone(name);
-    let resolver: pool::Resolver = Arc::new(move || {
+    let resolver: resolver::Resolver = Arc::new(move || {
         let addresses = name.lock().unwrap().clone();
         Box::pin(async move { Ok(addresses) })
     });

@@ -18,9 +18,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use super::{
-    Http2Settings, RawHandler,
+    AcceptLimits, Http2Settings, RawHandler,
     connection::{self, Lifetime},
     crowd::{Crowd, Place},
+    limits::AcceptGate,
 };
 use crate::{
     budget::Budget,
@@ -49,6 +50,8 @@ pub struct Options {
     pub header_timeout: Duration,
     /// Whether a connection serves several requests.
     pub keep_alive: bool,
+    /// When new connections are refused.
+    pub accept: AcceptLimits,
     /// When connections end.
     pub lifetime: Lifetime,
 }
@@ -127,7 +130,13 @@ impl Server {
                 kind.name() => context.id.to_string(), "transport" => "tls", "reason" => "handshake"
             ),
         });
-        let accepting = state.tasks.track_future(accept(listener, Arc::clone(&state)));
+        let gate = AcceptGate::new(state.options.accept, |reason| {
+            metrics::counter!(
+                names::RECEIVER_CLOSED_CONNECTIONS,
+                kind.name() => context.id.to_string(), "reason" => reason
+            )
+        });
+        let accepting = state.tasks.track_future(accept(listener, Arc::clone(&state), gate));
         // Supervised: a panic turns health red. The task ends with the server.
         drop(context.status.supervise(kind, &context.id, "accepts connections", accepting));
         Self { state }
@@ -168,7 +177,7 @@ enum Stream {
     Unix(UnixStream),
 }
 
-async fn accept(listener: Listener, state: Arc<State>) {
+async fn accept(listener: Listener, state: Arc<State>, mut gate: AcceptGate) {
     loop {
         // Beyond the limit new clients wait in the system's backlog until a connection ends, which idle ones do for them.
         if state.connections.available_permits() == 0 {
@@ -183,6 +192,8 @@ async fn accept(listener: Listener, state: Arc<State>) {
             accepted = next(&listener) => accepted,
         };
         match accepted {
+            // Dropped at once, so that its client goes to another server.
+            Ok(_) if !gate.opens(|| state.crowd.size()) => {}
             Ok(stream) => {
                 let place = state.crowd.join();
                 let connection = serve(stream, place, Arc::clone(&state));

@@ -69,6 +69,11 @@ impl Crowd {
         Place { crowd: Arc::clone(self), number, member }
     }
 
+    /// How many there are.
+    pub(super) fn size(&self) -> usize {
+        self.members().by_number.len()
+    }
+
     /// Whether connections are scarce, so that idle ones should go.
     pub(super) fn is_dense(&self) -> bool {
         self.members().by_number.len() > self.most / 2

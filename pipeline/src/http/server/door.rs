@@ -8,8 +8,8 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::{
-    Handler, Http2Settings, HttpServerConfig, IncomingRequest, Lifetime, Options, Protocols, RawHandler,
-    Server,
+    AcceptLimits, Handler, Http2Settings, HttpServerConfig, IncomingRequest, Lifetime, Options, Protocols,
+    RawHandler, Server,
     config::{AuthConfig, below, header_map},
     cors::Cors,
     request::Admission,
@@ -89,6 +89,7 @@ impl HttpServer {
                 http2: Http2Settings::for_budget(&context.budget),
                 header_timeout,
                 keep_alive: config.keep_alives_enabled,
+                accept: AcceptLimits::default(),
                 lifetime: Lifetime { idle: config.idle_timeout.limit(), age: None, grace: None },
             },
             door: Door {

@@ -8,6 +8,7 @@ mod cors;
 mod crowd;
 mod door;
 mod http2;
+mod limits;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ pub use config::{AuthConfig, CorsConfig, HttpServerConfig};
 pub use connection::Lifetime;
 pub use door::HttpServer;
 pub use http2::Http2Settings;
+pub use limits::AcceptLimits;
 pub use request::{Content, IncomingRequest};
 
 pub(crate) use config::{below, bind, bind_problems, header_map};

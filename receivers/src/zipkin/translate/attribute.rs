@@ -1,26 +1,10 @@
-//! Writes OTLP attributes.
+//! Writes OTLP attributes whose types are read from text or JSON.
 
-use sluice_pipeline::otlp::write::Writer;
+use sluice_pipeline::otlp::{attribute::write_attribute, write::Writer};
 use sluice_protocols::json::{JsonError, JsonFault, Reader};
 
 /// How deep arrays and objects of an encoded event or link may nest; the check of OTLP at other doors is no laxer.
 const MAX_NESTING: usize = 16;
-
-/// Writes a `KeyValue` with text, as field `number`.
-#[inline]
-pub(super) fn write_text(writer: &mut Writer<'_>, number: u32, key: &str, value: &str) {
-    write_attribute(writer, number, key, |writer| writer.bytes(1, value.as_bytes()));
-}
-
-/// Writes a `KeyValue` with an integer, as field `number`.
-pub(super) fn write_int(writer: &mut Writer<'_>, number: u32, key: &str, value: i64) {
-    write_attribute(writer, number, key, |writer| writer.int(3, value));
-}
-
-/// Writes a `KeyValue` that is true, as field `number`.
-pub(super) fn write_true(writer: &mut Writer<'_>, number: u32, key: &str) {
-    write_attribute(writer, number, key, |writer| writer.varint(2, 1));
-}
 
 /// Writes a `KeyValue` as field `number`, typed by what its text looks like: `-?\d+`, `-?\d+\.\d+`, `true`, `false`.
 pub(super) fn write_typed(writer: &mut Writer<'_>, number: u32, key: &str, value: &str) {
@@ -78,19 +62,6 @@ fn write_value(writer: &mut Writer<'_>, json: &mut Reader<'_>, nesting: usize) -
 fn write_elements(writer: &mut Writer<'_>, json: &mut Reader<'_>, nesting: usize) -> Result<(), JsonError> {
     let inner = nesting.checked_sub(1).ok_or_else(|| json.fault(JsonFault::Depth))?;
     json.array(|json| writer.message(1, |writer| write_value(writer, json, inner)))
-}
-
-#[inline]
-fn write_attribute<T>(
-    writer: &mut Writer<'_>,
-    number: u32,
-    key: &str,
-    value: impl FnOnce(&mut Writer<'_>) -> T,
-) -> T {
-    writer.message(number, |writer| {
-        writer.bytes(1, key.as_bytes());
-        writer.message(2, value)
-    })
 }
 
 fn boolean(text: &str) -> Option<bool> {

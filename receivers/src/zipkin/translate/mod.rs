@@ -7,7 +7,6 @@
 mod address;
 mod attribute;
 mod encoded;
-mod group;
 mod meter;
 mod resource;
 mod role;

@@ -2,7 +2,11 @@
 
 use sluice_pipeline::{
     budget::{Charge, Exhausted},
-    otlp::write::Writer,
+    otlp::{
+        attribute::{write_int, write_text, write_true},
+        group::Groups,
+        write::Writer,
+    },
 };
 use sluice_protocols::zipkin::{
     Annotation, Endpoint, Kind, Malformed, Read, Span, read_json, read_protobuf, tag,
@@ -11,9 +15,8 @@ use sluice_protocols::zipkin::{
 use super::{
     Format,
     address::Ipv4Text,
-    attribute::{write_int, write_text, write_true, write_typed},
+    attribute::write_typed,
     encoded::{Event, Link},
-    group::Groups,
     meter::Meter,
     role::{Field, Role, SpanKind, StatusCode},
 };
@@ -87,7 +90,7 @@ impl<'c> Translator<'c> {
         let fields = self.write_attributes(span);
         write_scope(&mut Writer::new(&mut self.scope), &fields);
         write_fields(&mut Writer::new(&mut self.span), span, fields);
-        let spans = self.groups.spans(&self.resource, &self.scope);
+        let spans = self.groups.items(&self.resource, &self.scope);
         Writer::new(spans).bytes(2, &self.span);
         self.written += self.span.len();
         self.meter.note(self.written + self.groups.overhead());

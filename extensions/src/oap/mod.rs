@@ -1,0 +1,95 @@
+//! The `oap` extension: connections to SkyWalking's OAP servers, for the receivers that relay calls to it and the
+//! exporters that send to it. Calls go to the servers in turn, those of one service instance's meters to one server;
+//! servers are watched, and one that comes gets its share.
+
+mod config;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Instant};
+
+pub use config::{EndpointConfig, OapConfig, RoutingConfig, WeightedEndpoint};
+use futures_util::future::BoxFuture;
+use sluice_pipeline::{
+    component::{
+        Backend, BuildError, Capabilities, Capability, ComponentContext, Declaration, Endpoint, Extension,
+        ExtensionContext, ExtensionFactory, Kind, Listeners, Upstream,
+    },
+    grpc::client::{BalancedChannel, BalancedSettings},
+};
+use tokio::task::JoinHandle;
+
+use crate::authenticator::sensitive;
+
+/// The `oap` extension.
+pub struct Oap {
+    context: ComponentContext,
+    channel: Arc<BalancedChannel>,
+    follows: Option<JoinHandle<()>>,
+}
+
+impl ExtensionFactory for Oap {
+    type Config = OapConfig;
+    const DECLARATION: Declaration = Declaration {
+        name: "oap",
+        aliases: &[],
+        summary: "Connects to SkyWalking's OAP servers, for the components that relay to them or send to them.",
+        signals: &[],
+        absorbs: false,
+    };
+
+    fn endpoints(_config: &OapConfig) -> Vec<Endpoint> {
+        Vec::new()
+    }
+
+    fn offers(_config: &OapConfig) -> Vec<Capability> {
+        vec![Capability::Upstream, Capability::Backend]
+    }
+
+    fn build(config: OapConfig, context: ExtensionContext) -> Result<Box<dyn Extension>, BuildError> {
+        let authentication = (!config.authentication.is_empty())
+            .then(|| {
+                sensitive(config.authentication.expose()).ok_or_else(|| {
+                    BuildError::setting("authentication", "has a character that no header may have")
+                })
+            })
+            .transpose()?;
+        let settings = BalancedSettings {
+            key: "endpoints",
+            destinations: config.endpoints.iter().map(EndpointConfig::destination).collect(),
+            client: config.client(""),
+            authentication,
+            check_period: config.check_period.into(),
+            affinity: config.affinity(),
+        };
+        let channel = Arc::new(BalancedChannel::new(&settings, &context.component)?);
+        Ok(Box::new(Self { context: context.component, channel, follows: None }))
+    }
+}
+
+impl Extension for Oap {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            upstream: Some(Arc::clone(&self.channel) as Arc<dyn Upstream>),
+            backend: Some(Arc::clone(&self.channel) as Arc<dyn Backend>),
+            ..Capabilities::default()
+        }
+    }
+
+    fn start(&mut self, _listeners: Listeners) -> BoxFuture<'_, Result<(), BuildError>> {
+        Box::pin(async move {
+            let follow = Arc::clone(&self.channel).follow();
+            let ComponentContext { status, id, .. } = &self.context;
+            self.follows = Some(status.supervise(Kind::Extension, id, "following the OAP servers", follow));
+            Ok(())
+        })
+    }
+
+    fn stop(&mut self, _deadline: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(follows) = self.follows.take() {
+                follows.abort();
+            }
+        })
+    }
+}

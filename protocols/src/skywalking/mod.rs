@@ -1,0 +1,9 @@
+//! SkyWalking's protocol: messages, ids, JSON, and the names under which OTLP keeps what it has no place for.
+//!
+//! Source: the field numbers of `apache/skywalking-data-collect-protocol`. `docs/skywalking-mapping.md` is the mapping.
+
+pub mod attributes;
+pub mod id;
+pub mod json;
+
+pub use crate::messages::skywalking::{v3, v10};
