@@ -49,4 +49,6 @@ mod sdk_rate;
 #[cfg(test)]
 mod security;
 #[cfg(test)]
+mod skywalking;
+#[cfg(test)]
 mod zipkin;

@@ -12,7 +12,7 @@ pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
 pub(crate) use peers::{
-    ZipkinServer, envoy, is_root, node, old_kernel, program, python, python_server, script,
+    ZipkinServer, envoy, is_root, node, node_server, old_kernel, program, python, python_server, script,
 };
 pub(crate) use sluice::{Setup, Sluice, executable};
 
