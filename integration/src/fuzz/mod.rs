@@ -11,6 +11,7 @@ mod protobuf;
 mod queue;
 mod redaction;
 mod seeds;
+mod skywalking;
 mod targets;
 
 pub use engine::{Failed, Limits, Settings, Summary, replay, run};

@@ -17,7 +17,7 @@ use sluice_pipeline::otlp::{check, count, json, view};
 use sluice_receivers::ebpf_network::http::MAX_MEMORY;
 use sluice_receivers::zipkin::{Format, translate};
 
-use super::{Limits, Target, credentials, http, queue, redaction, seeds};
+use super::{Limits, Target, credentials, http, queue, redaction, seeds, skywalking};
 
 /// All targets.
 pub static TARGETS: &[Target] = &[
@@ -52,6 +52,22 @@ pub static TARGETS: &[Target] = &[
         protobuf: true,
         run: zipkin,
         limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
+    },
+    Target {
+        name: "skywalking",
+        seeds: skywalking::seeds,
+        dictionary: skywalking::TOKENS,
+        protobuf: false,
+        run: skywalking::messages,
+        limits: Limits { memory_per_byte: 64, memory: 16 << 20 },
+    },
+    Target {
+        name: "skywalking-json",
+        seeds: skywalking::json_seeds,
+        dictionary: JSON,
+        protobuf: false,
+        run: skywalking::json,
+        limits: Limits { memory_per_byte: 64, memory: 16 << 20 },
     },
     Target {
         name: "compression",
@@ -240,7 +256,7 @@ fn otlp(input: &[u8]) -> String {
     }
 }
 
-fn assert_sound(signal: Signal, bytes: &Bytes, items: usize) {
+pub(super) fn assert_sound(signal: Signal, bytes: &Bytes, items: usize) {
     let again = check::check(signal, bytes.clone());
     let again =
         again.unwrap_or_else(|error| fail(&format!("what passed the door does not pass again: {error}")));
@@ -463,6 +479,6 @@ fn signal(input: &[u8]) -> Option<(Signal, &[u8])> {
 }
 
 #[expect(clippy::panic, reason = "how a target reports a broken invariant")]
-fn fail(reason: &str) -> ! {
+pub(super) fn fail(reason: &str) -> ! {
     panic!("{reason}")
 }

@@ -63,6 +63,8 @@ mod sdk_rate;
 #[cfg(test)]
 mod security;
 #[cfg(test)]
+mod skywalking;
+#[cfg(test)]
 mod soak;
 #[cfg(test)]
 mod zipkin;

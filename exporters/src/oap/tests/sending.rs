@@ -34,7 +34,7 @@ fn context(backend: Option<Arc<dyn Backend>>, signal: Signal) -> ExporterContext
     let mut component = ComponentContext::detached("oap", Budget::new(1 << 30));
     let capabilities = Capabilities { backend, ..Capabilities::default() };
     component.extensions = Arc::new([(ComponentId::of_type("oap"), capabilities)].into());
-    ExporterContext { component, signal }
+    ExporterContext { component, signal, listeners: Default::default() }
 }
 
 async fn reply(answers: Vec<Result<Bytes, Failure>>, batch: &Batch) -> (Reply, Arc<Fake>) {

@@ -16,7 +16,8 @@ pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
 pub(crate) use oap::{Oap, tag};
 pub(crate) use peers::{
-    PrometheusServer, ZipkinServer, envoy, is_root, node, program, promtool, python, python_server, script,
+    PrometheusServer, ZipkinServer, envoy, is_root, node, node_server, program, promtool, python,
+    python_server, script,
 };
 pub(crate) use sluice::{Setup, Sluice, executable};
 

@@ -62,6 +62,14 @@ pub(crate) fn python_server(script: &str) -> Option<(PathBuf, PathBuf)> {
     Some((require("python/bin/python")?, scripts().join("python").join(script)))
 }
 
+/// As [`python_server`], of Node.
+pub(crate) fn node_server(script: &str) -> Option<(Command, PathBuf)> {
+    let modules = require("node/node_modules")?;
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules);
+    Some((command, scripts().join("node").join(script)))
+}
+
 /// A script of the peers for another interpreter, such as `java/server.java`.
 pub(crate) fn script(path: &str) -> PathBuf {
     scripts().join(path)

@@ -14,7 +14,7 @@ use crate::{
     component::{Kind, Listener},
     grpc::{
         GrpcServerConfig,
-        server::{Call, GrpcServer, UnaryHandler},
+        server::{Call, GrpcServer, Handler, UnaryHandler},
     },
     http::server::Server,
 };
@@ -54,7 +54,7 @@ impl Destination {
         let server = GrpcServer::new(&GrpcServerConfig::default(), "", &context).unwrap().start(
             Listener::Tcp(listener),
             Kind::Receiver,
-            Arc::clone(&calls) as Arc<dyn UnaryHandler>,
+            Arc::clone(&calls) as Arc<dyn Handler>,
         );
         Self { peer, calls, _server: server }
     }

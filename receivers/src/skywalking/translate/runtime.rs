@@ -23,6 +23,9 @@ use super::{
 const ATTRIBUTES: u32 = 7;
 const BYTES: &str = "By";
 
+/// The name of a metric, and the part of an entry that it is of.
+type Part<T> = (&'static str, fn(&T) -> i64);
+
 /// Writes a `JVMMetricCollection`.
 pub(super) fn jvm(message: &[u8], output: &mut Output) -> Result<(), Malformed> {
     let collection = JvmMetricCollection::decode(message)?;
@@ -80,7 +83,7 @@ fn write_jvm(gauges: &mut Gauges<'_, '_>, jvm: &JvmMetric) -> Result<(), Malform
 }
 
 fn write_memory(gauges: &mut Gauges<'_, '_>, memory: &[Memory]) -> Result<(), Malformed> {
-    let parts: [(&str, fn(&Memory) -> i64); 4] = [
+    let parts: [Part<Memory>; 4] = [
         ("skywalking.jvm.memory.init", |memory| memory.init),
         ("skywalking.jvm.memory.max", |memory| memory.max),
         ("skywalking.jvm.memory.used", |memory| memory.used),
@@ -95,7 +98,7 @@ fn write_memory(gauges: &mut Gauges<'_, '_>, memory: &[Memory]) -> Result<(), Ma
 }
 
 fn write_pools(gauges: &mut Gauges<'_, '_>, pools: &[MemoryPool]) -> Result<(), Malformed> {
-    let parts: [(&str, fn(&MemoryPool) -> i64); 4] = [
+    let parts: [Part<MemoryPool>; 4] = [
         ("jvm.memory.init", |pool| pool.init),
         ("jvm.memory.limit", |pool| pool.max),
         ("jvm.memory.used", |pool| pool.used),
@@ -121,11 +124,11 @@ fn write_pools(gauges: &mut Gauges<'_, '_>, pools: &[MemoryPool]) -> Result<(), 
 }
 
 fn write_gc(gauges: &mut Gauges<'_, '_>, gc: &[Gc]) -> Result<(), Malformed> {
-    let parts: [(&str, &str, fn(&Gc) -> i64); 2] = [
-        ("skywalking.jvm.gc.count", "{collection}", |gc| gc.count),
-        ("skywalking.jvm.gc.time", "ms", |gc| gc.time),
+    let parts: [(&str, Part<Gc>); 2] = [
+        ("{collection}", ("skywalking.jvm.gc.count", |gc| gc.count)),
+        ("ms", ("skywalking.jvm.gc.time", |gc| gc.time)),
     ];
-    for (name, unit, part) in parts {
+    for (unit, (name, part)) in parts {
         gauges.many(name, unit, gc, part, |writer, gc| {
             let known = GcPhase::try_from(gc.phase).ok();
             write_enum(writer, "jvm.gc.name", gc.phase, known.map(|phase| phase.as_str_name()));
