@@ -233,7 +233,7 @@ impl<'a> Taking<'a> {
 
     fn number(&mut self, point: &NumberDataPoint<'a>, monotonic: bool) -> Result<Value, Refusal> {
         let value = point.value.map(as_double).ok_or(Refusal::Invalid)?;
-        if monotonic && !(value >= 0.0) {
+        if monotonic && (value.is_nan() || value < 0.0) {
             return Err(Refusal::Invalid);
         }
         Ok(Value::Number(value))

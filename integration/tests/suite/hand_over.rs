@@ -57,7 +57,11 @@ impl Newcomers {
         while !self.enough.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let sent = async {
-                if number % 2 == 0 { over_http(http, number).await } else { over_grpc(grpc, number).await }
+                if number.is_multiple_of(2) {
+                    over_http(http, number).await
+                } else {
+                    over_grpc(grpc, number).await
+                }
             };
             match tokio::time::timeout(PATIENCE, sent).await {
                 Ok(Ok(())) => _ = seen.taken.insert(number),

@@ -2,8 +2,6 @@
 //!
 //! Source: `metrics.proto` of prometheus/client_model.
 
-use std::borrow::Cow;
-
 use sluice_protocols::protobuf::{write_bytes, write_fixed64, write_message, write_varint};
 
 use super::Style;
@@ -102,7 +100,7 @@ fn write_labels(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn write_pair(name: &str, value: &Cow<'_, str>, pair: &mut Vec<u8>) {
+fn write_pair(name: &str, value: &str, pair: &mut Vec<u8>) {
     write_bytes(pair, 1, name.as_bytes());
     write_bytes(pair, 2, value.as_bytes());
 }
