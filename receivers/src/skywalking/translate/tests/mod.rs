@@ -274,7 +274,7 @@ fn what_a_message_becomes_is_charged_while_it_grows() {
     assert_eq!(translated.items, 2);
     drop(charge);
     assert_eq!(budget.used(), 0);
-    let list = vec![0x0a, 0x00].repeat(100_000);
+    let list = [0x0a, 0x00].repeat(100_000);
     let mut translator = Translator::new(Kind::MeterCollection, Rules::Distinct).charged_to(&budget);
     assert!(matches!(translator.push(&list), Err(Malformed::Exhausted(_))), "a list of nothing");
 }
