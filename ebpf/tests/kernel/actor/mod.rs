@@ -57,10 +57,9 @@ fn act() {
         "reset" => connections::reset(),
         "same descriptor" => connections::same_descriptor(),
         "older" => connections::older(),
-        "flood" => connections::flood(&argument),
+        "flood" => connections::flood(),
         "ports" => connections::ports(&argument),
         "ignored" => connections::ignored(),
-        "twice" => connections::twice(),
         "run another" => connections::run_another(),
         other => panic!("no act {other}"),
     }
