@@ -151,7 +151,6 @@ struct pt_regs {
 #else
 struct pt_regs {
 	__u64 regs[31];
-	__u64 orig_x0;
 	__s32 syscallno;
 };
 #endif
