@@ -24,6 +24,61 @@ fn what_init_writes_is_valid_and_never_overwritten() {
 }
 
 #[test]
+fn a_configuration_of_satellite_becomes_one_that_is_valid() {
+    let directory = tempfile::tempdir().unwrap();
+    let satellite = r#"
+logger:
+  log_pattern: '%time [%level] %msg'
+  level: ${SATELLITE_LOGGER_LEVEL:"info"}
+telemetry:
+  cluster: c
+  export_type: ${SATELLITE_TELEMETRY_EXPORT_TYPE:prometheus,pprof}
+sharing:
+  clients:
+    - plugin_name: grpc-client
+      finder_type: ${SATELLITE_GRPC_CLIENT_FINDER:static}
+      server_addr: oap-1:11800, oap-2:11800
+      authentication: ${SATELLITE_GRPC_AUTHENTICATION:""}
+      check_period: ${SATELLITE_GRPC_CHECK_PERIOD:5}
+      enable_TLS: ${SATELLITE_GRPC_ENABLE_TLS:false}
+  servers:
+    - plugin_name: grpc-server
+      address: ${SATELLITE_GRPC_ADDRESS:":11800"}
+      accept_limit:
+        cpu_utilization: ${CPU:75}
+        connection_count: 100
+pipes:
+  - common_config: {pipe_name: logpipe}
+    gatherer:
+      server_name: grpc-server
+      receiver: {plugin_name: grpc-native-log-receiver}
+      queue: {plugin_name: memory-queue, partition: 4, event_buffer_size: 5000}
+    sender: {flush_time: 1000, client_name: grpc-client, forwarders: [{plugin_name: native-log-grpc-forwarder}]}
+"#;
+    std::fs::write(directory.path().join("satellite.yaml"), satellite).unwrap();
+    let run = |arguments: &[&str]| sluice(directory.path(), arguments).unwrap();
+    let converted = run(&["convert", "--from", "satellite", "satellite.yaml"]);
+    let text = String::from_utf8(converted.stdout).unwrap();
+    assert!(converted.status.success(), "{text}{}", String::from_utf8_lossy(&converted.stderr));
+    for expected in [
+        "endpoint: \"${env:SATELLITE_GRPC_ADDRESS:-:11800}\"",
+        "max_connections: 100",
+        "max_cpu_utilization: ${env:CPU:-75}",
+        "endpoints: [\"oap-1:11800\", \"oap-2:11800\"]",
+        "check_period: ${env:SATELLITE_GRPC_CHECK_PERIOD:-5}s",
+        "# Not carried over: pipes.gatherer.queue.partition: a queue is not cut into partitions",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in\n{text}");
+    }
+    std::fs::write(directory.path().join("sluice.yaml"), &text).unwrap();
+    let checked = run(&["validate", "--config", "sluice.yaml"]);
+    assert!(checked.status.success(), "{}\n{text}", String::from_utf8_lossy(&checked.stderr));
+    std::fs::write(directory.path().join("other.yaml"), "receivers: {}\n").unwrap();
+    let refused = run(&["convert", "--from", "satellite", "other.yaml"]);
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let directory = tempfile::tempdir().unwrap();
     let file = "receivers: {otlp: {protocols: {grpc: }}}\n\

@@ -12,7 +12,7 @@ mod sluice;
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
-pub(crate) use oap::{Oap, tag};
+pub(crate) use oap::{Oap, service_id, tag};
 pub(crate) use peers::{
     ZipkinServer, envoy, is_root, node, old_kernel, program, python, python_server, script,
 };
