@@ -85,6 +85,7 @@ where
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut clock = Clock::new(&state.options.lifetime);
     let mut told_to_close = false;
+    let mut makes_room = false;
     loop {
         tokio::select! {
             result = connection.as_mut() => {
@@ -95,12 +96,13 @@ where
             }
             () = state.ended.cancelled() => return,
             // A request that came meanwhile is answered.
-            () = place.member.makes_room.cancelled(), if !told_to_close => {
+            () = place.member.makes_room.cancelled(), if !makes_room => {
+                place.member.hear();
                 if place.member.idle_since().is_some() {
                     return;
                 }
-                told_to_close = true;
-                clock.wait_for_ever();
+                (told_to_close, makes_room) = (true, true);
+                clock.next = Some(Instant::now() + STOPPING_TIME);
                 connection.as_mut().graceful_shutdown();
             }
             () = state.stopping.cancelled(), if !told_to_close => {
@@ -114,7 +116,8 @@ where
             }
             () = sleep_until(clock.next.unwrap_or_else(Instant::now)), if clock.next.is_some() => {
                 if told_to_close {
-                    if place.member.idle_since().is_some() || !state.stopping.is_cancelled() {
+                    let waits_for_request = makes_room || state.stopping.is_cancelled();
+                    if place.member.idle_since().is_some() || !waits_for_request {
                         return;
                     }
                     clock.next = Some(Instant::now() + STOPPING_TIME);
@@ -199,11 +202,6 @@ impl Clock {
         let look = now + lifetime.idle.unwrap_or(CROWDED_IDLE).min(CROWDED_IDLE);
         let next = Some(ends.map_or(look, |ends| ends.min(look)));
         Self { idle: lifetime.idle, ends, grace: lifetime.grace, next }
-    }
-
-    /// Nothing but the server's end ends the connection any more.
-    fn wait_for_ever(&mut self) {
-        self.next = None;
     }
 
     fn is_over(&mut self, member: &Member, state: &State) -> bool {

@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -38,6 +38,7 @@ pub(super) struct Member {
     idle_since: Mutex<Instant>,
     /// Set when it has to make room.
     pub(super) makes_room: CancellationToken,
+    has_heard: AtomicBool,
 }
 
 /// Its place in the crowd, for as long as it is open.
@@ -61,6 +62,7 @@ impl Crowd {
             under_way: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
             makes_room: CancellationToken::new(),
+            has_heard: AtomicBool::new(false),
         });
         let mut members = self.members();
         let number = members.next;
@@ -79,9 +81,13 @@ impl Crowd {
         self.members().by_number.len() > self.most / 2
     }
 
-    /// Has those that have been idle for longest make room.
+    /// Has those that have been idle for longest make room, unless others are about to: a server that is slow to close
+    /// them would otherwise send away everybody, those who have just come included.
     pub(super) fn make_room(&self) {
         let mut members = self.members();
+        if members.by_number.values().any(|member| member.is_about_to_go()) {
+            return;
+        }
         let mut idle: Vec<(Instant, &Arc<Member>)> = members
             .by_number
             .values()
@@ -116,6 +122,16 @@ impl Member {
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.under_way.load(Ordering::Acquire) == 0;
         is_idle.then(|| *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether it has been told to make room and does not know yet.
+    fn is_about_to_go(&self) -> bool {
+        self.makes_room.is_cancelled() && !self.has_heard.load(Ordering::Acquire)
+    }
+
+    /// It knows that it has to make room.
+    pub(super) fn hear(&self) {
+        self.has_heard.store(true, Ordering::Release);
     }
 
     /// A request begins.
@@ -160,16 +176,37 @@ mod tests {
         let busy = places[0].member.begin();
         // Has just had a request, so that it is the last in line.
         drop(places[1].member.begin());
-        crowd.make_room();
-        assert_eq!(gone(&places), [2, 3], "one of each hundred");
-        crowd.make_room();
-        assert_eq!(gone(&places), [2, 3, 4, 5]);
-        crowd.make_room();
-        crowd.make_room();
-        assert_eq!(gone(&places), [1, 2, 3, 4, 5], "a request is under way on the first");
+        let make_room = || {
+            crowd.make_room();
+            let gone = gone(&places);
+            gone.iter().for_each(|place| places[*place].member.hear());
+            gone
+        };
+        assert_eq!(make_room(), [2, 3], "one of each hundred");
+        assert_eq!(make_room(), [2, 3, 4, 5]);
+        make_room();
+        assert_eq!(make_room(), [1, 2, 3, 4, 5], "a request is under way on the first");
         drop(busy);
         assert!(!crowd.is_dense());
         drop(places);
         assert!(crowd.members().by_number.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_else_goes_while_some_are_about_to() {
+        let crowd = Crowd::new(200, Counter::noop());
+        let places: Vec<Place> = (0..6).map(|_| crowd.join()).collect();
+        crowd.make_room();
+        let first = gone(&places);
+        assert_eq!(first.len(), 2);
+        crowd.make_room();
+        assert_eq!(gone(&places), first);
+        // One closes, the other has a request to end.
+        places[first[0]].member.hear();
+        crowd.make_room();
+        assert_eq!(gone(&places), first);
+        places[first[1]].member.hear();
+        crowd.make_room();
+        assert_eq!(gone(&places).len(), 4);
     }
 }
