@@ -38,6 +38,16 @@ pub const BATCH_TIMEOUT_TRIGGER: &str = "otelcol_processor_batch_timeout_trigger
 pub const BATCH_IDLE_TRIGGER: &str = "sluice_processor_batch_idle_trigger_send";
 /// Combinations of metadata values that are batched apart, by `processor`.
 pub const BATCH_CARDINALITY: &str = "otelcol_processor_batch_metadata_cardinality";
+/// Spans that the `probabilistic_sampler` kept or dropped, by `processor`, `policy` (what decided) and `sampled`.
+pub const SAMPLER_TRACES: &str = "otelcol_processor_probabilistic_sampler_count_traces_sampled";
+/// Log records that it kept or dropped, by the same.
+pub const SAMPLER_LOGS: &str = "otelcol_processor_probabilistic_sampler_count_logs_sampled";
+/// Spans that the `filter` dropped, by `processor`.
+pub const FILTERED_SPANS: &str = "otelcol_processor_filter_spans_filtered";
+/// Data points that it dropped, by `processor`.
+pub const FILTERED_DATA_POINTS: &str = "otelcol_processor_filter_datapoints_filtered";
+/// Log records that it dropped, by `processor`.
+pub const FILTERED_LOG_RECORDS: &str = "otelcol_processor_filter_logs_filtered";
 /// Items that the `memory_limiter` let pass, by `processor`.
 pub const LIMITER_ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_";
 /// Items that the `memory_limiter` refused, by `processor`.

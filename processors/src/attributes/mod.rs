@@ -5,21 +5,21 @@ mod config;
 mod editor;
 pub mod filter;
 pub mod literal;
-pub(crate) mod processor;
 
 use std::sync::Arc;
 
 use action::{Edits, Operation};
 pub use config::AttributesConfig;
-use editor::{Filter, ItemEditor};
-use filter::{MatchConfig, Matcher};
-use processor::{Rewriter, Rewriting};
+use editor::ItemEditor;
+use filter::{Filter, MatchConfig, Matcher};
 use sluice_pipeline::{
     Batch, Consumer, Signal,
     component::{BuildError, Declaration, ProcessorContext, ProcessorFactory},
     otlp::rewrite,
     same_signals,
 };
+
+use crate::rewriting::{Rewriter, Rewriting};
 
 /// The `attributes` processor.
 pub struct Attributes;
@@ -40,21 +40,27 @@ impl ProcessorFactory for Attributes {
         next: Arc<dyn Consumer>,
     ) -> Result<Arc<dyn Consumer>, BuildError> {
         let signal = context.pipeline.signal;
-        let filter = Filter {
-            include: matcher("include", config.include.as_ref(), signal)?,
-            exclude: matcher("exclude", config.exclude.as_ref(), signal)?,
-        };
+        let filter = filter("", config.include.as_ref(), config.exclude.as_ref(), signal)?;
         let items = Items { operations: action::compile(&config.actions), filter };
         Ok(Rewriting::before(next, items, &context))
     }
 }
 
-fn matcher(key: &str, config: Option<&MatchConfig>, signal: Signal) -> Result<Option<Matcher>, BuildError> {
-    let Some(config) = config else { return Ok(None) };
-    match config.problem_with(signal) {
-        Some(problem) => Err(BuildError::setting(key, problem)),
-        None => Ok(Matcher::of(config)),
-    }
+/// The filter of these blocks; `below` is the key that they stand under.
+pub(crate) fn filter(
+    below: &str,
+    include: Option<&MatchConfig>,
+    exclude: Option<&MatchConfig>,
+    signal: Signal,
+) -> Result<Filter, BuildError> {
+    let matcher = |key: &str, config: Option<&MatchConfig>| {
+        let Some(config) = config else { return Ok(None) };
+        match config.problem_with(signal) {
+            Some(problem) => Err(BuildError::setting(format!("{below}{key}"), problem)),
+            None => Ok(Matcher::of(config)),
+        }
+    };
+    Ok(Filter { include: matcher("include", include)?, exclude: matcher("exclude", exclude)? })
 }
 
 struct Items {
@@ -71,4 +77,4 @@ impl Rewriter for Items {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -1,6 +1,3 @@
-use std::time::Instant;
-
-use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use opentelemetry_proto::tonic::{
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
@@ -10,76 +7,12 @@ use opentelemetry_proto::tonic::{
     trace::v1::{ResourceSpans, ScopeSpans, Span, TracesData},
 };
 use prost::Message;
-use sluice_pipeline::{
-    Chunk, Context, Demand, Failure, Permit, Reply,
-    budget::Budget,
-    component::{ComponentConfig, ComponentContext},
-    config as configuration,
-    outlet::offer,
-};
-use tokio::sync::Mutex;
+use sluice_pipeline::{Chunk, Context, component::ComponentConfig, config as configuration, outlet::offer};
 
 use super::*;
+use crate::testing::{Sink, context, decoded, pair, processed, text};
 
 mod equivalence;
-
-/// Keeps the batch that it is given.
-#[derive(Default)]
-pub(crate) struct Sink(Mutex<Option<Batch>>);
-
-impl Consumer for Sink {
-    fn reserve<'a>(&'a self, _demand: &'a Demand) -> BoxFuture<'a, Result<Permit, Failure>> {
-        Box::pin(async { Ok(Permit::none()) })
-    }
-
-    fn consume(&self, batch: Batch, _permit: Permit) -> BoxFuture<'_, Reply> {
-        Box::pin(async {
-            *self.0.lock().await = Some(batch);
-            Reply::Delivered
-        })
-    }
-
-    fn drain(&self, _deadline: Instant) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-}
-
-pub(crate) fn context(signal: Signal) -> ProcessorContext {
-    ProcessorContext {
-        component: ComponentContext::detached("attributes", Budget::new(u64::MAX)),
-        pipeline: signal.name().parse().unwrap(),
-        answers_later: true,
-    }
-}
-
-pub(crate) fn decoded<C: ComponentConfig>(yaml: &str) -> C {
-    let mut problems = configuration::Problems::default();
-    let node = configuration::parse("test.yaml", yaml, &mut problems).unwrap();
-    configuration::decode(&node, &mut problems).unwrap_or_else(|| panic!("{problems}"))
-}
-
-/// What becomes of a message in a processor with this configuration.
-pub(crate) async fn processed<F: ProcessorFactory>(
-    yaml: &str,
-    signal: Signal,
-    message: Vec<u8>,
-    request: Context,
-) -> Batch {
-    let config = decoded::<F::Config>(yaml);
-    assert_eq!(config.problems(), []);
-    let sink = Arc::new(Sink::default());
-    let processor = F::build(config, context(signal), sink.clone()).unwrap();
-    offer(processor.as_ref(), Batch::new(signal, Chunk::new(message.into(), 1), request)).await;
-    sink.0.lock().await.take().unwrap()
-}
-
-pub(crate) fn pair(key: &str, value: Value) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
-}
-
-pub(crate) fn text(key: &str, value: &str) -> KeyValue {
-    pair(key, Value::StringValue(value.to_owned()))
-}
 
 fn span(name: &str, attributes: Vec<KeyValue>) -> Span {
     Span { name: name.to_owned(), kind: 2, attributes, ..Span::default() }
@@ -103,7 +36,7 @@ fn traces(service: Option<&str>, library: &str, spans: Vec<Span>) -> TracesData 
 
 async fn edited_in(yaml: &str, attributes: Vec<KeyValue>, request: Context) -> Vec<KeyValue> {
     let data = traces(Some("shop"), "library", vec![span("GET", attributes)]);
-    let batch = processed::<Attributes>(yaml, Signal::Traces, data.encode_to_vec(), request).await;
+    let batch = processed::<Attributes>(yaml, Signal::Traces, data.encode_to_vec(), request).await.unwrap();
     let mut data = TracesData::decode(batch.contiguous()).unwrap();
     std::mem::take(&mut data.resource_spans[0].scope_spans[0].spans[0].attributes)
 }
@@ -262,8 +195,9 @@ async fn chosen(filter: &str) -> Vec<String> {
     });
     let data = traces(Some("shop"), "library", spans.to_vec());
     let yaml = format!("{{actions: [{{key: seen, action: insert, value: true}}], {filter}}}");
-    let batch =
-        processed::<Attributes>(&yaml, Signal::Traces, data.encode_to_vec(), Context::default()).await;
+    let batch = processed::<Attributes>(&yaml, Signal::Traces, data.encode_to_vec(), Context::default())
+        .await
+        .unwrap();
     let data = TracesData::decode(batch.contiguous()).unwrap();
     let spans = data.resource_spans[0].scope_spans[0].spans.iter();
     spans
@@ -325,8 +259,9 @@ async fn log_records_are_chosen_by_body_and_severity() {
         ("{match_type: strict, log_severity_number: {min: 17, match_undefined: true}}", &["bye", "what"]),
     ] {
         let yaml = format!("{{actions: [{{key: seen, action: insert, value: true}}], include: {filter}}}");
-        let batch =
-            processed::<Attributes>(&yaml, Signal::Logs, data.encode_to_vec(), Context::default()).await;
+        let batch = processed::<Attributes>(&yaml, Signal::Logs, data.encode_to_vec(), Context::default())
+            .await
+            .unwrap();
         let data = LogsData::decode(batch.contiguous()).unwrap();
         let seen: Vec<_> = data.resource_logs[0].scope_logs[0]
             .log_records
@@ -356,8 +291,9 @@ async fn metrics_are_chosen_by_name_and_their_data_points_changed() {
     };
     let yaml = "{actions: [{key: seen, action: insert, value: true}],
                  exclude: {match_type: strict, metric_names: [memory]}}";
-    let batch =
-        processed::<Attributes>(yaml, Signal::Metrics, data.encode_to_vec(), Context::default()).await;
+    let batch = processed::<Attributes>(yaml, Signal::Metrics, data.encode_to_vec(), Context::default())
+        .await
+        .unwrap();
     let data = MetricsData::decode(batch.contiguous()).unwrap();
     let counts: Vec<_> = data.resource_metrics[0].scope_metrics[0]
         .metrics

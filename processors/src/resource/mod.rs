@@ -11,9 +11,9 @@ use sluice_pipeline::{
     same_signals,
 };
 
-use crate::attributes::{
-    action::{self, ActionConfig, Edits, Operation},
-    processor::{Rewriter, Rewriting},
+use crate::{
+    attributes::action::{self, ActionConfig, Edits, Operation},
+    rewriting::{Rewriter, Rewriting},
 };
 
 /// The `resource` processor.

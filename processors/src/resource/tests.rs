@@ -8,7 +8,7 @@ use prost::Message as _;
 use sluice_pipeline::{Context, Signal};
 
 use super::*;
-use crate::attributes::tests::{decoded, processed, text};
+use crate::testing::{decoded, processed, text};
 
 const UPSERT: &str = "{attributes: [{key: deployment, action: upsert, value: test},
                                     {key: secret, action: delete}]}";
@@ -30,7 +30,9 @@ async fn every_resource_is_changed_and_nothing_else() {
             group(vec![text("a", "b")]),
         ],
     };
-    let batch = processed::<Resource>(UPSERT, Signal::Traces, data.encode_to_vec(), Context::default()).await;
+    let batch = processed::<Resource>(UPSERT, Signal::Traces, data.encode_to_vec(), Context::default())
+        .await
+        .unwrap();
     let expected = TracesData {
         resource_spans: vec![
             group(vec![text("deployment", "test")]),
@@ -43,7 +45,9 @@ async fn every_resource_is_changed_and_nothing_else() {
 #[tokio::test]
 async fn a_group_without_a_resource_gets_one() {
     let data = TracesData { resource_spans: vec![ResourceSpans { resource: None, ..group(vec![]) }] };
-    let batch = processed::<Resource>(UPSERT, Signal::Traces, data.encode_to_vec(), Context::default()).await;
+    let batch = processed::<Resource>(UPSERT, Signal::Traces, data.encode_to_vec(), Context::default())
+        .await
+        .unwrap();
     let expected = TracesData { resource_spans: vec![group(vec![text("deployment", "test")])] };
     assert_eq!(TracesData::decode(batch.contiguous()).unwrap(), expected);
 }
@@ -59,8 +63,9 @@ async fn profiles_have_resources_too() {
         ..ProfilesData::default()
     };
     let data = profiles(vec![text("deployment", "old")]);
-    let batch =
-        processed::<Resource>(UPSERT, Signal::Profiles, data.encode_to_vec(), Context::default()).await;
+    let batch = processed::<Resource>(UPSERT, Signal::Profiles, data.encode_to_vec(), Context::default())
+        .await
+        .unwrap();
     let expected = profiles(vec![text("deployment", "test")]);
     assert_eq!(ProfilesData::decode(batch.contiguous()).unwrap(), expected);
 }

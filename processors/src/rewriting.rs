@@ -1,4 +1,4 @@
-//! A stage that rewrites each batch and hands it on.
+//! A stage that rewrites each batch, or drops some of it, and hands on what is left.
 
 use std::{sync::Arc, time::Instant};
 
@@ -7,13 +7,13 @@ use sluice_pipeline::{
     Batch, Consumer, Demand, Failure, Permit, Reply, component::ProcessorContext, telemetry::ProcessorMetrics,
 };
 
-/// Rewrites a batch without dropping anything.
+/// Rewrites a batch.
 pub(crate) trait Rewriter: Send + Sync + 'static {
-    /// The batch with its changes.
+    /// The batch with its changes, without what is dropped on purpose.
     fn rewrite(&self, batch: Batch) -> Batch;
 }
 
-/// A stage that rewrites each batch and hands it on.
+/// A stage that rewrites each batch and hands on what is left of it.
 pub(crate) struct Rewriting<R> {
     rewriter: R,
     next: Arc<dyn Consumer>,
@@ -41,6 +41,9 @@ impl<R: Rewriter> Consumer for Rewriting<R> {
             self.metrics.incoming(batch.items());
             let batch = self.rewriter.rewrite(batch);
             self.metrics.outgoing(batch.items());
+            if batch.chunks().is_empty() {
+                return Reply::Delivered;
+            }
             self.next.consume(batch, permit).await
         })
     }
