@@ -4,6 +4,8 @@
 pub mod debug;
 #[cfg(feature = "file")]
 pub mod file;
+#[cfg(feature = "nop")]
+pub mod nop;
 #[cfg(feature = "oap")]
 pub mod oap;
 #[cfg(feature = "otlp")]
@@ -22,11 +24,14 @@ mod loopback;
 use sluice_pipeline::component::Registry;
 
 /// Adds every exporter of this build.
+#[allow(unused_variables, reason = "a build may have none of them")]
 pub fn register(registry: &mut Registry) {
     #[cfg(feature = "debug")]
     registry.exporter::<debug::Debug>();
     #[cfg(feature = "file")]
     registry.exporter::<file::File>();
+    #[cfg(feature = "nop")]
+    registry.exporter::<nop::Nop>();
     #[cfg(feature = "oap")]
     registry.exporter::<oap::Oap>();
     #[cfg(feature = "zipkin")]
