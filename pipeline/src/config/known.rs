@@ -32,9 +32,8 @@ const EXTENSIONS: &str = "ack asapclient awsproxy azureauth azure_encoding basic
     k8s_observer kafkatopics_observer memory_limiter oauth2client oidc opamp otlp_encoding pprof redis_storage \
     remotetap sigv4auth skywalking_encoding solarwindsapmsettings sumologic text_encoding zipkin_encoding zpages";
 
-/// Whether the Collector has a component type of this name, here or not.
-#[must_use]
-pub fn is_collector_component(kind: Kind, name: &str) -> bool {
+/// The component types of the Collector's distributions, here or not.
+pub fn collector_components(kind: Kind) -> impl Iterator<Item = &'static str> {
     let names = match kind {
         Kind::Receiver => RECEIVERS,
         Kind::Processor => PROCESSORS,
@@ -42,7 +41,13 @@ pub fn is_collector_component(kind: Kind, name: &str) -> bool {
         Kind::Connector => CONNECTORS,
         Kind::Extension => EXTENSIONS,
     };
-    names.split_ascii_whitespace().any(|known| known == name)
+    names.split_ascii_whitespace()
+}
+
+/// Whether the Collector has a component type of this name, here or not.
+#[must_use]
+pub fn is_collector_component(kind: Kind, name: &str) -> bool {
+    collector_components(kind).any(|known| known == name)
 }
 
 #[cfg(test)]
