@@ -36,6 +36,7 @@ pub mod zpages;
 use sluice_pipeline::component::Registry;
 
 /// Adds every extension of this build.
+#[allow(unused_variables, reason = "a build may have none of them")]
 pub fn register(registry: &mut Registry) {
     #[cfg(feature = "basicauth")]
     registry.extension::<basicauth::BasicAuth>();
