@@ -11,6 +11,8 @@ mod broken_configs;
 #[cfg(test)]
 mod collector_files;
 #[cfg(test)]
+mod dashboards;
+#[cfg(test)]
 mod durable;
 #[cfg(test)]
 mod expiry;
@@ -66,5 +68,7 @@ mod security;
 mod skywalking;
 #[cfg(test)]
 mod soak;
+#[cfg(test)]
+mod span_metrics;
 #[cfg(test)]
 mod zipkin;

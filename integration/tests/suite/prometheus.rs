@@ -174,7 +174,7 @@ fn send(setup: &Setup, metrics: Vec<Metric>) {
 }
 
 /// Labels and value of each series that a query finds, once it finds any.
-fn query(server: &PrometheusServer, query: &str) -> Vec<(Value, f64)> {
+pub(crate) fn query(server: &PrometheusServer, query: &str) -> Vec<(Value, f64)> {
     let mut found = Vec::new();
     eventually(&format!("Prometheus answers {query}"), || {
         let answer = get(server.address, &format!("/api/v1/query?query={query}"));
@@ -196,7 +196,7 @@ fn single(server: &PrometheusServer, text: &str) -> f64 {
 }
 
 /// The trace ids of the exemplars of a metric.
-fn traces(server: &PrometheusServer, name: &str) -> Vec<String> {
+pub(crate) fn traces(server: &PrometheusServer, name: &str) -> Vec<String> {
     let end = now() / SECOND + 60;
     let path = format!("/api/v1/query_exemplars?query={name}&start={}&end={end}", end - 600);
     let mut found = Vec::new();
