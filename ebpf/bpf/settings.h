@@ -66,8 +66,10 @@ static __always_inline void count_loss(__u32 reason)
 static __always_inline __u64 wake_up(__u64 size)
 {
 	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	/* With the header of an event, and rounded up, as the ring takes it. */
+	__u64 taken = (size + 15) & ~(__u64)7;
 
-	return (waiting ^ (waiting + size)) & ~(__u64)(WAKE_UP_AT - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return (waiting ^ (waiting + taken)) & ~(__u64)(WAKE_UP_AT - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline bool tell(void *event, __u64 size, __u32 loss)

@@ -224,6 +224,9 @@ impl Connection {
 
 impl<'a> Data<'a> {
     fn read(fields: Fields<'a>) -> Option<Self> {
+        // Seen once to be long enough: there are more of these than of all others.
+        let (fixed, bytes) = fields.0.split_first_chunk::<64>()?;
+        let fields = Fields(fixed);
         let captured = usize::try_from(fields.u32(44)?).ok()?;
         let flags = fields.u8(3)?;
         Some(Self {
@@ -241,7 +244,7 @@ impl<'a> Data<'a> {
             retransmits: fields.u32(52)?,
             thread: fields.u32(56)?,
             protocol: fields.u8(60)?,
-            bytes: fields.0.get(64..64 + captured)?,
+            bytes: bytes.get(..captured)?,
         })
     }
 }

@@ -217,7 +217,7 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
         .override_global("filter_processes", &filter, true)
         .override_global("port_count", &port_count, true)
         .override_global("ports", ports.as_slice(), true)
-        .override_global("time_calls", &time_calls, tier == Tier::A)
+        .override_global("time_calls", &time_calls, true)
         .map_max_entries("events", settings.ring_size())
         .map_max_entries("scratches", processors)
         .map_max_entries("execute_scratches", processors)
