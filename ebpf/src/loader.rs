@@ -7,7 +7,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -56,6 +56,8 @@ pub enum Verdict {
 /// Tells the kernel side whom to watch. A process without a verdict is watched.
 pub struct Verdicts {
     processes: HashMap<MapData, u32, u8>,
+    /// Those of late, where the kernel side looks first.
+    recent: Array<MapData, u64>,
 }
 
 /// Why the programs could not be loaded.
@@ -147,12 +149,13 @@ impl Programs {
         let ring = take::<RingBuf<MapData>>(&mut programs, "events")?;
         let losses = take::<PerCpuArray<MapData, u64>>(&mut programs, "losses")?;
         let processes = take::<HashMap<MapData, u32, u8>>(&mut programs, "processes")?;
+        let recent = take::<Array<MapData, u64>>(&mut programs, "recent_verdicts")?;
         Ok(Self {
             _programs: programs,
             report: Report { tier, missing, fallback, took: began.elapsed() },
             reader: Some(Reader::new(ring)),
             losses: Some(Losses::new(losses)),
-            verdicts: Some(Verdicts { processes }),
+            verdicts: Some(Verdicts { processes, recent }),
             existing: existing.unwrap_or_default(),
         })
     }
@@ -193,6 +196,9 @@ impl Verdicts {
         };
         // The map evicts by itself; without a verdict a process is watched, and user space decides again.
         let _ = self.processes.insert(tgid, number, 0);
+        // In this order: the kernel side puts what it finds there into this place, but not over a newer verdict.
+        let place = tgid % self.recent.len().max(1);
+        let _ = self.recent.set(place, u64::from(tgid) << 32 | u64::from(number), 0);
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     REQUEST, RESPONSE,
-    calls::{checked, connect, read, read_all, write},
+    calls::{checked, connect, connect_at, read, read_all, write},
     pattern, say,
     transfers::read_and_write,
     wait_for_a_word,
@@ -147,9 +147,9 @@ pub(super) fn older() {
     read_all(&client, RESPONSE.len());
 }
 
-/// More than a small ring holds; then, when told, one request more.
-pub(super) fn flood() {
-    let (client, server) = connect();
+/// More than a small ring holds, over the port given; then, when told, one request more.
+pub(super) fn flood(port: &str) {
+    let (client, server) = connect_at(port.parse().unwrap());
     let message = [REQUEST, &pattern(400)].concat();
     for _ in 0..FLOOD {
         write(&client, &message);
@@ -167,9 +167,7 @@ pub(crate) const FLOOD_MESSAGE: usize = REQUEST.len() + 400;
 /// An exchange over the port given, and one over another.
 pub(super) fn ports(port: &str) {
     for port in [port.parse().unwrap(), 0_u16] {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let server = listener.accept().unwrap().0;
+        let (client, server) = connect_at(port);
         write(&client, REQUEST);
         read_all(&server, REQUEST.len());
     }
@@ -198,6 +196,16 @@ pub(super) fn ignored() {
         .unwrap();
     say(other.id());
     assert!(other.wait().unwrap().success());
+}
+
+/// Two exchanges, each when told to. Says that the first is over.
+pub(super) fn twice() {
+    wait_for_a_word();
+    read_and_write();
+    say("once");
+    std::io::stdout().flush().unwrap();
+    wait_for_a_word();
+    read_and_write();
 }
 
 /// Another program takes over, started by a thread that is not the first.

@@ -57,9 +57,10 @@ fn act() {
         "reset" => connections::reset(),
         "same descriptor" => connections::same_descriptor(),
         "older" => connections::older(),
-        "flood" => connections::flood(),
+        "flood" => connections::flood(&argument),
         "ports" => connections::ports(&argument),
         "ignored" => connections::ignored(),
+        "twice" => connections::twice(),
         "run another" => connections::run_another(),
         other => panic!("no act {other}"),
     }
