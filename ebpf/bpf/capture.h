@@ -23,7 +23,8 @@ struct scratch {
 	__u32 padding;
 	struct user_iovec vectors[2 * MAX_VECTORS];
 	struct data_event event;
-	__u8 bytes[2 * MAX_CAPTURE];
+	/* For verifiers, which only see that a piece begins before MAX_CAPTURE and is `bounded`. */
+	__u8 bytes[3 * MAX_CAPTURE];
 };
 
 /* One for each processor: user space sets the number. */
@@ -195,10 +196,7 @@ __noinline int copy_bytes(struct scratch *scratch, __u64 base, __u32 count, __u3
 		part = entry.length < want - done ? entry.length : want - done;
 		if (part == 0)
 			continue;
-		/* The compiler knows it; the verifier does not. */
-		asm volatile("" : "+r"(part));
-		if (part > MAX_CAPTURE)
-			part = MAX_CAPTURE;
+		part = bounded(part);
 		if (bpf_probe_read_user(scratch->bytes + (done & (MAX_CAPTURE - 1)), part, (void *)entry.base))
 			goto fault;
 		done += part;

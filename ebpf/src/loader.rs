@@ -91,9 +91,39 @@ pub enum LoadError {
         /// What to do, or nothing.
         hint: &'static str,
     },
+    /// The kernel's verifier does not accept a program without which nothing works: its rules differ between versions.
+    #[error(
+        "loading the program for the tracepoint {tracepoint} of tier {tier}: the kernel's verifier rejects it: {words}; \
+         please report this as a defect of Sluice, with the version of the kernel (`uname -a`)"
+    )]
+    Rejected {
+        /// Which tier.
+        tier: Tier,
+        /// Where it would be attached.
+        tracepoint: &'static str,
+        /// What the verifier objects to.
+        words: String,
+    },
     /// The object lacks something: objects and code are of different builds.
     #[error("the compiled programs have no {0}; rebuild them with ebpf/build")]
     Mismatch(&'static str),
+}
+
+impl LoadError {
+    fn of_program(error: &ProgramError, tier: Tier, tracepoint: &'static str) -> Self {
+        if let ProgramError::LoadError { io_error, verifier_log } = error
+            && let Some(rejected) = Self::rejected(io_error, &verifier_log.to_string(), tier, tracepoint)
+        {
+            return rejected;
+        }
+        Self::Program { tier, tracepoint, reason: chain(error), hint: hint(error) }
+    }
+
+    /// `None` if the verifier has said nothing: the program was refused before.
+    fn rejected(error: &std::io::Error, log: &str, tier: Tier, tracepoint: &'static str) -> Option<Self> {
+        let words = objection(log);
+        (!words.is_empty()).then(|| Self::Rejected { tier, tracepoint, words: format!("{words} ({error})") })
+    }
 }
 
 impl Programs {
@@ -135,14 +165,7 @@ impl Programs {
             if let Err(error) = attach(&mut programs, hook, types) {
                 match hook.missing {
                     Some(effect) => missing.push((hook.program, effect)),
-                    None => {
-                        return Err(LoadError::Program {
-                            tier,
-                            tracepoint: hook.tracepoint,
-                            reason: chain(&error),
-                            hint: hint(&error),
-                        });
-                    }
+                    None => return Err(LoadError::of_program(&error, tier, hook.tracepoint)),
                 }
             }
         }
@@ -202,6 +225,9 @@ impl Verdicts {
     }
 }
 
+/// The most lines of the verifier that are told.
+const OBJECTION_LINES: usize = 3;
+
 fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadError> {
     let processors = aya::util::nr_cpus().map_or(256, |count| u32::try_from(count).unwrap_or(256));
     let mut ports = [0_u16; MAX_PORTS];
@@ -217,7 +243,9 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
         .btf(Some(types))
         // Task storage is for the kernel side alone.
         .allow_unsupported_maps()
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        // Asked for only once a program was refused. Without a level, kernels before 6.4 answer that with EINVAL, which hides
+        // why it was; with a higher one they write megabytes.
+        .verifier_log_level(VerifierLogLevel::STATS)
         .override_global("capture_size", &capture_size, true)
         .override_global("capture", &capture, true)
         .override_global("filter_processes", &filter, true)
@@ -257,6 +285,16 @@ fn take<M: TryFrom<Map, Error = MapError>>(programs: &mut Ebpf, name: &'static s
     programs.take_map(name).and_then(|map| M::try_from(map).ok()).ok_or(LoadError::Mismatch(name))
 }
 
+/// What the verifier says at last, without its statistics; nothing if the program was refused before it.
+fn objection(log: &str) -> String {
+    let is_statistics = |line: &&str| {
+        ["verification time ", "stack depth ", "processed "].iter().any(|it| line.starts_with(it))
+    };
+    let lines: Vec<&str> =
+        log.lines().map(str::trim).filter(|line| !line.is_empty() && !is_statistics(line)).collect();
+    lines[lines.len().saturating_sub(OBJECTION_LINES)..].join("; ")
+}
+
 /// An error with its causes, each once.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -285,3 +323,6 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> &'static str {
     }
     ""
 }
+
+#[cfg(test)]
+mod tests;
