@@ -69,6 +69,7 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	int sk_err;
 	__u32 sk_max_ack_backlog;
 };
 

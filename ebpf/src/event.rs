@@ -94,7 +94,8 @@ pub struct Incident {
     pub tgid: u32,
     /// Of a connect: it failed. Of a reset: the peer sent it.
     pub flag: bool,
-    /// Of a drop: the kernel's number for why (`enum skb_drop_reason`).
+    /// Of a drop: the kernel's number for why (`enum skb_drop_reason`). Of a connect that failed: the error number that the
+    /// process gets, 0 if it gave up itself.
     pub reason: u16,
     /// Of a connect: when it began.
     pub start: u64,

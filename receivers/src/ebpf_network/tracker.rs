@@ -189,8 +189,9 @@ impl Tracker {
     }
 
     fn connected(&mut self, incident: &Incident) {
+        self.retransmitted(incident);
         let observation = if incident.flag {
-            TcpObservation::Failed(ConnectError::Other)
+            TcpObservation::Failed(ConnectError::of(incident.reason))
         } else {
             TcpObservation::Opened { duration: incident.end.saturating_sub(incident.start) }
         };

@@ -2,15 +2,15 @@
 #![expect(unsafe_code, reason = "each system call is meant to be exactly that one")]
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    io::Write as _,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     os::{fd::AsRawFd, unix::process::CommandExt},
     process::Command,
 };
 
 use super::{
     REQUEST, RESPONSE,
-    calls::{checked, connect, connect_at, read, read_all, write},
+    calls::{connect, connect_at, read, read_all, write},
     pattern, say,
     transfers::read_and_write,
     wait_for_a_word,
@@ -67,56 +67,6 @@ pub(super) fn families() {
         let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         say(format_args!("{} {}", plain(client.local_addr().unwrap()), plain(client.peer_addr().unwrap())));
     }
-}
-
-pub(super) fn refused(address: &str) {
-    let error = TcpStream::connect(address).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
-}
-
-/// The same socket, first to where no one listens, then to where someone does.
-pub(super) fn connect_again(address: &str) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let connect = |descriptor: i32, address: SocketAddr| {
-        let SocketAddr::V4(address) = address else { panic!("it is IPv4") };
-        let place = libc::sockaddr_in {
-            sin_family: u16::try_from(libc::AF_INET).unwrap(),
-            sin_port: address.port().to_be(),
-            sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
-            sin_zero: [0; 8],
-        };
-        let length = u32::try_from(size_of_val(&place)).unwrap();
-        // SAFETY: the address is as long as it says.
-        unsafe { libc::connect(descriptor, std::ptr::from_ref(&place).cast(), length) }
-    };
-    // SAFETY: a new socket, which lives until the process ends.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
-    assert_eq!(connect(socket, address.parse().unwrap()), -1);
-    assert_eq!(connect(socket, listener.local_addr().unwrap()), 0);
-    let server = listener.accept().unwrap().0;
-    // SAFETY: the buffer is as long as it says.
-    let sent = checked(unsafe { libc::write(socket, REQUEST.as_ptr().cast(), REQUEST.len()) });
-    assert_eq!(read_all(&server, sent), REQUEST);
-    // SAFETY: no one else has it.
-    assert_eq!(unsafe { libc::close(socket) }, 0);
-}
-
-/// The client resets the connection.
-pub(super) fn reset() {
-    let (client, server) = connect();
-    write(&client, REQUEST);
-    read_all(&server, REQUEST.len());
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    let length = u32::try_from(size_of_val(&linger)).unwrap();
-    // SAFETY: the option's value is as long as it says.
-    let set = unsafe {
-        let value = std::ptr::from_ref(&linger).cast();
-        libc::setsockopt(client.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, length)
-    };
-    assert_eq!(set, 0);
-    drop(client);
-    let error = (&server).read(&mut [0; 10]).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 /// Many connections after one another, each with the descriptors of the last one. Says those of the clients.
