@@ -6,7 +6,8 @@
 #include "connections.h"
 
 #define MAX_VECTORS 16
-#define PEEK 16
+/* Nearly every head is shorter, so that what shows whether a message begins here is all that there is to copy. */
+#define FIRST 512
 
 /* Where the bytes of a call are. */
 struct buffers {
@@ -20,8 +21,10 @@ struct buffers {
 struct scratch {
 	__u32 busy;
 	__u32 padding;
+	struct user_iovec vectors[2 * MAX_VECTORS];
 	struct data_event event;
-	__u8 bytes[2 * MAX_CAPTURE];
+	/* For verifiers, which only see that a piece begins before MAX_CAPTURE and is `bounded`. */
+	__u8 bytes[3 * MAX_CAPTURE];
 };
 
 /* One for each processor: user space sets the number. */
@@ -89,32 +92,6 @@ opaque:
 	buffers->is_opaque = 1;
 }
 
-/* The first bytes of a call; returns how many there are. */
-static __always_inline __u32 peek(struct buffers *buffers, __u32 length, __u8 *first)
-{
-	__u64 base = buffers->base;
-	__u64 available = length;
-	struct user_iovec entry = {};
-
-	if (buffers->vector) {
-		for (int i = 0; i < MAX_VECTORS; i++) {
-			if (i >= buffers->count)
-				break;
-			if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(buffers->vector + i * sizeof(entry))))
-				return 0;
-			if (entry.length)
-				break;
-		}
-		base = entry.base;
-		if (entry.length < available)
-			available = entry.length;
-	}
-	if (available >= PEEK)
-		return bpf_probe_read_user(first, PEEK, (void *)base) ? 0 : PEEK;
-	available &= PEEK - 1;
-	return bpf_probe_read_user(first, available, (void *)base) ? 0 : available;
-}
-
 static __always_inline bool is_method_byte(__u8 byte)
 {
 	return (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '_' || byte == '/' || byte == '1' || byte == '.';
@@ -155,33 +132,71 @@ static __always_inline __u32 bounded(__u32 size)
 	return size & (2 * MAX_CAPTURE - 1);
 }
 
-/* Copies up to `want` bytes; returns how many. */
-static __always_inline __u32 copy_bytes(struct scratch *scratch, struct buffers *buffers, __u32 want)
+/* The next two are functions of their own, so that the verifier walks through them once and not for each state of a caller. */
+
+/* Copies the first bytes of a call, which are in `count` vectors or in one buffer; at most FIRST of them. Returns how many,
+ * and leaves the vectors in the scratch. */
+__noinline int copy_first(struct scratch *scratch, __u64 vector, __u64 base, __u32 count, __u32 length)
+{
+	__u64 available = length;
+
+	if (!scratch)
+		return 0;
+	if (vector) {
+		__u32 size = (count < MAX_VECTORS ? count : MAX_VECTORS) * sizeof(struct user_iovec);
+		struct user_iovec first = {};
+
+		asm volatile("" : "+r"(size));
+		size &= sizeof(scratch->vectors) - 1;
+		if (bpf_probe_read_user(scratch->vectors, size, (void *)vector))
+			return 0;
+		for (int i = 0; i < MAX_VECTORS; i++) {
+			if (i >= count)
+				break;
+			first = scratch->vectors[i];
+			if (first.length)
+				break;
+		}
+		base = first.base;
+		if (first.length < available)
+			available = first.length;
+	}
+	if (available >= FIRST)
+		return bpf_probe_read_user(scratch->bytes, FIRST, (void *)base) ? 0 : FIRST;
+	available &= FIRST - 1;
+	return bpf_probe_read_user(scratch->bytes, available, (void *)base) ? 0 : available;
+}
+
+/* Copies up to `want` bytes, from `count` vectors in the scratch or from one buffer; the first `there` bytes are in place.
+ * Returns how many there are then. */
+__noinline int copy_bytes(struct scratch *scratch, __u64 base, __u32 count, __u32 there, __u32 want)
 {
 	__u32 done = 0;
 
+	if (!scratch)
+		return 0;
 	if (want > MAX_CAPTURE)
 		want = MAX_CAPTURE;
-	if (!buffers->vector) {
-		if (want == 0 || bpf_probe_read_user(scratch->bytes, bounded(want), (void *)buffers->base)) {
-			scratch->event.flags |= FLAG_FAULT;
-			return 0;
-		}
+	if (base) {
+		if (bpf_probe_read_user(scratch->bytes, bounded(want), (void *)base))
+			goto fault;
 		return want;
 	}
 	for (int i = 0; i < MAX_VECTORS; i++) {
 		struct user_iovec entry;
 		__u32 part;
 
-		if (i >= buffers->count || done >= want || done >= MAX_CAPTURE)
+		if (i >= count || done >= want || done >= MAX_CAPTURE)
 			break;
-		if (bpf_probe_read_user(&entry, sizeof(entry), (void *)(buffers->vector + i * sizeof(entry))))
-			goto fault;
+		entry = scratch->vectors[i];
+		if (i == 0 && entry.length == there && there <= FIRST) {
+			done = there;
+			continue;
+		}
 		part = entry.length < want - done ? entry.length : want - done;
 		if (part == 0)
 			continue;
-		if (part > MAX_CAPTURE)
-			part = MAX_CAPTURE;
+		part = bounded(part);
 		if (bpf_probe_read_user(scratch->bytes + (done & (MAX_CAPTURE - 1)), part, (void *)entry.base))
 			goto fault;
 		done += part;

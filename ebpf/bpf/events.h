@@ -103,7 +103,7 @@ struct data_event {
 struct socket_event {
 	__u8 kind;
 	__u8 failed; /* connect: not established; reset: received */
-	__u16 reason;
+	__u16 reason; /* connect: the socket's error; drop: the kernel's reason */
 	__u32 tgid;
 	__u64 socket;
 	__u64 start;

@@ -69,6 +69,7 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	int sk_err;
 	__u32 sk_max_ack_backlog;
 };
 
@@ -151,6 +152,7 @@ struct pt_regs {
 #else
 struct pt_regs {
 	__u64 regs[31];
+	__u64 orig_x0;
 	__s32 syscallno;
 };
 #endif

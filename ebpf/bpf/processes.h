@@ -54,7 +54,7 @@ int BPF_PROG(process_execute, struct task_struct *task, int old_pid, struct linu
 	if (!event)
 		return 0;
 	/* What the program was before says nothing of what it is now. */
-	bpf_map_delete_elem(&processes, &tgid);
+	forget_verdict(tgid);
 	fill_process(&event->process, KIND_EXECUTE, tgid, task->real_parent->tgid);
 	name = bpf_probe_read_kernel_str(event->text, MAX_FILE_NAME, program->filename);
 	if (name < 0 || name > MAX_FILE_NAME)
@@ -80,7 +80,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	/* The first thread may end before others, or because another one runs a new program. */
 	if (task->signal->live.counter > 0)
 		return 0;
-	bpf_map_delete_elem(&processes, &tgid);
+	forget_verdict(tgid);
 	fill_process(&event, KIND_EXIT, tgid, 0);
 	tell(&event, sizeof(event), LOSS_RING_FULL_PROCESS);
 	return 0;

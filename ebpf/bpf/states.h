@@ -64,7 +64,9 @@ static __always_inline void on_connect_result(struct connection *connection, str
 	if (!connection->connect_start)
 		return;
 	connection->connect_start = 0;
-	if (!failed)
+	if (failed)
+		event.reason = BPF_CORE_READ(sk, sk_err);
+	else
 		begin_streams(connection, sk);
 	announce(connection, sk);
 	tell_socket(connection, sk, &event);

@@ -1,46 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* Tier B, for kernels without the tracepoints of tier A: every system call that may move bytes, its socket found by a walk
- * from the file descriptor. */
+/* Tier B, for kernels without the tracepoints of tier A: the end of every system call that may move bytes, its socket found
+ * by a walk from the file descriptor. */
 #define TIER_B
 #include "transfer.h"
+#include "timing.h"
 #include "states.h"
 #include "processes.h"
 #include "existing.h"
 
-struct call {
-	__u64 number; /* plus one; 0 means none */
+/* The call that ends: its number and arguments are still in the registers that it was made with. */
+struct call_made {
+	__u64 number;
 	__u64 descriptor;
 	__u64 second;
 	__u64 third;
 	__u64 fourth;
-	__u64 start;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct call);
-} calls SEC(".maps");
-
-/* Which way a call moves bytes; negative for a call that moves none. */
-static __always_inline int direction_of(long number)
-{
-	switch (number) {
-#if defined(__TARGET_ARCH_x86)
-	case 0: case 19: case 45: case 47: case 299: case 327:
-		return INBOUND;
-	case 1: case 20: case 40: case 44: case 46: case 307: case 328:
-		return OUTBOUND;
-#else
-	case 63: case 65: case 207: case 212: case 243: case 286:
-		return INBOUND;
-	case 64: case 66: case 71: case 206: case 211: case 269: case 287:
-		return OUTBOUND;
-#endif
-	}
-	return -1;
-}
 
 /* Messages of one call whose lengths are added up; offsets show what is missing. */
 #define MAX_MESSAGES 64
@@ -71,42 +46,25 @@ static __always_inline bool is_32_bit(void)
 #endif
 }
 
-/* The number of the call that ends. */
-static __always_inline long number_of(const struct pt_regs *regs)
+static __always_inline struct call_made read_call(const struct pt_regs *regs)
 {
-#if defined(__TARGET_ARCH_x86)
-	return regs->orig_ax;
-#else
-	return regs->syscallno;
-#endif
-}
+	struct call_made call;
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(call_begins, struct pt_regs *regs, long number)
-{
-	struct call *call;
-
-	if (direction_of(number) < 0 || is_32_bit() || !is_watched(bpf_get_current_pid_tgid() >> 32))
-		return 0;
-	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!call) {
-		count_loss(LOSS_TASK_STATE);
-		return 0;
-	}
-	call->number = number + 1;
 #if defined(__TARGET_ARCH_x86)
-	call->descriptor = regs->di;
-	call->second = regs->si;
-	call->third = regs->dx;
-	call->fourth = regs->r10;
+	call.number = regs->orig_ax;
+	call.descriptor = regs->di;
+	call.second = regs->si;
+	call.third = regs->dx;
+	call.fourth = regs->r10;
 #else
-	call->descriptor = regs->regs[0];
-	call->second = regs->regs[1];
-	call->third = regs->regs[2];
-	call->fourth = regs->regs[3];
+	call.number = regs->syscallno;
+	/* The result has taken the place of the first argument. */
+	call.descriptor = regs->orig_x0;
+	call.second = regs->regs[1];
+	call.third = regs->regs[2];
+	call.fourth = regs->regs[3];
 #endif
-	call->start = bpf_ktime_get_ns();
-	return 0;
+	return call;
 }
 
 static __always_inline struct sock *socket_at(__u64 descriptor)
@@ -127,9 +85,9 @@ static __always_inline struct sock *socket_at(__u64 descriptor)
 	return socket ? BPF_CORE_READ(socket, sk) : NULL;
 }
 
-static __always_inline __u64 receive_flags(const struct call *call)
+static __always_inline __u64 receive_flags(const struct call_made *call)
 {
-	switch (call->number - 1) {
+	switch (call->number) {
 	case RECVFROM:
 	case RECVMMSG:
 		return call->fourth;
@@ -157,29 +115,29 @@ static __always_inline __u32 length_of_messages(__u64 messages, __u32 count)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 {
+	struct call_made call = read_call(regs);
 	struct transfer transfer = {};
 	struct connection *connection;
-	struct call *call;
 	struct tcp_sock *tcp;
 	struct sock *sk;
 	__u64 thread, flags;
-	int direction = direction_of(number_of(regs));
+	int direction = direction_of(call.number);
 
 	/* Most calls end here, without anything looked up. */
 	if (direction < 0 || result <= 0 || is_32_bit())
 		return 0;
-	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, 0);
-	if (!call || call->number != number_of(regs) + 1)
+	thread = bpf_get_current_pid_tgid();
+	if (!is_watched(thread >> 32))
 		return 0;
-	flags = receive_flags(call);
+	flags = receive_flags(&call);
 	if (flags & ASIDE)
-		goto end;
-	sk = socket_at(call->descriptor);
+		return 0;
+	sk = socket_at(call.descriptor);
 	if (!sk || !is_tcp(sk))
-		goto end;
+		return 0;
 	connection = connection_or_new(sk);
 	if (!connection || connection->ignored)
-		goto end;
+		return 0;
 	tcp = (struct tcp_sock *)sk;
 	transfer.direction = direction;
 	transfer.length = result;
@@ -190,20 +148,17 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 		transfer.sequence = BPF_CORE_READ(tcp, write_seq);
 	transfer.round_trip = BPF_CORE_READ(tcp, srtt_us) >> 3;
 	transfer.retransmits = BPF_CORE_READ(tcp, total_retrans);
-	transfer.start = call->start;
-	find_buffers(&transfer.buffers, call->number - 1, call->second, call->third);
+	transfer.start = call_start(call.number);
+	find_buffers(&transfer.buffers, call.number, call.second, call.third);
 	if (flags & MSG_TRUNC)
 		transfer.buffers.is_opaque = 1;
-	if (call->number - 1 == RECVMMSG || call->number - 1 == SENDMMSG) {
-		transfer.length = length_of_messages(call->second, result);
+	if (call.number == RECVMMSG || call.number == SENDMMSG) {
+		transfer.length = length_of_messages(call.second, result);
 		transfer.buffers.is_opaque |= result != 1;
 		if (!transfer.length)
-			goto end;
+			return 0;
 	}
-	thread = bpf_get_current_pid_tgid();
-	on_transfer(sk, connection, &transfer, thread >> 32, (__u32)thread);
-end:
-	call->number = 0;
+	on_transfer(sk, connection, &transfer, thread);
 	return 0;
 }
 

@@ -37,16 +37,10 @@ static __always_inline __u64 advance(struct stream *stream, const struct transfe
 	return stream->next - transfer->length;
 }
 
-/* Looks at the first bytes, and returns how many are to be captured. */
-static __always_inline __u32 inspect(struct connection *connection, struct stream *stream, struct transfer *transfer,
-				     __u64 offset)
+/* Whether a message may begin with these bytes, or go on: returns how many are to be captured. */
+static __always_inline __u32 inspect(struct connection *connection, struct stream *stream, __u32 length, __u64 offset,
+				     const __u8 *first, __u32 count)
 {
-	__u8 first[PEEK] = {};
-	__u32 count;
-
-	if (!capture || transfer->buffers.is_opaque || connection->protocol > PROTOCOL_HTTP1)
-		return 0;
-	count = peek(&transfer->buffers, transfer->length, first);
 	if (may_begin_message(first, count)) {
 		if (is_http2(first, count)) {
 			connection->protocol = PROTOCOL_HTTP2;
@@ -62,61 +56,98 @@ static __always_inline __u32 inspect(struct connection *connection, struct strea
 	}
 	if (stream->capture_until <= offset)
 		return 0;
-	return stream->capture_until - offset < transfer->length ? stream->capture_until - offset : transfer->length;
+	return stream->capture_until - offset < length ? stream->capture_until - offset : length;
 }
 
-static __always_inline void tell_transfer(struct connection *connection, struct transfer *transfer, __u32 tgid, __u32 thread,
-					  __u64 offset, __u32 want)
-{
-	__u32 processor = bpf_get_smp_processor_id();
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &processor);
-	struct data_event *event;
-	__u32 captured = 0;
+struct thread {
+	__u32 tgid;
+	__u32 number;
+};
 
-	if (!scratch)
-		return;
-	if (__sync_fetch_and_add(&scratch->busy, 1)) {
-		/* The thread that fills it was preempted. */
-		__sync_fetch_and_add(&scratch->busy, -1);
-		count_loss(LOSS_NESTED);
-		return;
-	}
-	event = &scratch->event;
+static __always_inline void fill(struct data_event *event, const struct connection *connection, const struct transfer *transfer,
+				 struct thread thread, __u64 offset)
+{
 	event->kind = KIND_DATA;
 	event->direction = transfer->direction;
 	event->operation = transfer->buffers.operation;
 	event->flags = transfer->buffers.is_opaque ? FLAG_OPAQUE : 0;
-	event->tgid = tgid;
+	event->tgid = thread.tgid;
 	event->socket = connection->id;
 	event->offset = offset;
 	event->start = transfer->start;
 	event->end = bpf_ktime_get_ns();
 	event->length = transfer->length;
+	event->captured = 0;
 	event->round_trip = transfer->round_trip;
 	event->retransmits = transfer->retransmits;
-	event->thread = thread;
+	event->thread = thread.number;
 	event->protocol = connection->protocol;
-	if (want)
-		captured = copy_bytes(scratch, &transfer->buffers, want);
-	if (captured > MAX_CAPTURE)
-		captured = MAX_CAPTURE;
-	event->captured = captured;
-	tell(event, sizeof(*event) + captured, LOSS_RING_FULL_DATA);
-	__sync_fetch_and_add(&scratch->busy, -1);
+	__builtin_memset(event->padding, 0, sizeof(event->padding));
 }
 
-static __always_inline void on_transfer(struct sock *sk, struct connection *connection, struct transfer *transfer, __u32 tgid,
-					__u32 thread)
+/* Tells of a transfer without its content, written where user space reads it. */
+static __always_inline void tell_length(const struct connection *connection, const struct transfer *transfer, struct thread thread,
+					__u64 offset)
+{
+	__u64 wake = wake_up(sizeof(struct data_event));
+	struct data_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (!event) {
+		count_loss(LOSS_RING_FULL_DATA);
+		return;
+	}
+	fill(event, connection, transfer, thread, offset);
+	bpf_ringbuf_submit(event, wake);
+}
+
+/* Tells of a transfer, with its content as far as it is of a message that is captured. */
+static __always_inline void tell_content(struct connection *connection, struct transfer *transfer, struct thread thread, __u64 offset)
 {
 	struct stream *stream = &connection->streams[transfer->direction];
-	__u64 offset;
-	__u32 want;
+	__u32 processor = bpf_get_smp_processor_id();
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &processor);
+	struct buffers *buffers = &transfer->buffers;
+	__u32 count, want;
 
-	offset = advance(stream, transfer);
-	set_owner(connection, tgid);
+	if (!scratch)
+		return;
+	if (__sync_lock_test_and_set(&scratch->busy, 1)) {
+		/* The thread that fills it was preempted. */
+		count_loss(LOSS_NESTED);
+		return;
+	}
+	count = copy_first(scratch, buffers->vector, buffers->base, buffers->count, transfer->length);
+	want = inspect(connection, stream, transfer->length, offset, scratch->bytes, count);
+	if (!want) {
+		scratch->busy = 0;
+		tell_length(connection, transfer, thread, offset);
+		return;
+	}
+	fill(&scratch->event, connection, transfer, thread, offset);
+	if (!count)
+		scratch->event.flags |= FLAG_FAULT;
+	else if (count < want)
+		count = copy_bytes(scratch, buffers->base, buffers->count, count, want);
+	else
+		count = want;
+	if (count > MAX_CAPTURE)
+		count = MAX_CAPTURE;
+	scratch->event.captured = count;
+	tell(&scratch->event, sizeof(scratch->event) + count, LOSS_RING_FULL_DATA);
+	scratch->busy = 0;
+}
+
+static __always_inline void on_transfer(struct sock *sk, struct connection *connection, struct transfer *transfer, __u64 thread)
+{
+	struct thread parts = { .tgid = thread >> 32, .number = (__u32)thread };
+	__u64 offset = advance(&connection->streams[transfer->direction], transfer);
+
+	set_owner(connection, parts.tgid);
 	announce(connection, sk);
-	want = inspect(connection, stream, transfer, offset);
-	tell_transfer(connection, transfer, tgid, thread, offset, want);
+	if (capture && !transfer->buffers.is_opaque && connection->protocol <= PROTOCOL_HTTP1)
+		tell_content(connection, transfer, parts, offset);
+	else
+		tell_length(connection, transfer, parts, offset);
 }
 
 #endif

@@ -94,7 +94,8 @@ pub struct Incident {
     pub tgid: u32,
     /// Of a connect: it failed. Of a reset: the peer sent it.
     pub flag: bool,
-    /// Of a drop: the kernel's number for why (`enum skb_drop_reason`).
+    /// Of a drop: the kernel's number for why (`enum skb_drop_reason`). Of a connect that failed: the error number that the
+    /// process gets, 0 if it gave up itself.
     pub reason: u16,
     /// Of a connect: when it began.
     pub start: u64,
@@ -224,6 +225,9 @@ impl Connection {
 
 impl<'a> Data<'a> {
     fn read(fields: Fields<'a>) -> Option<Self> {
+        // Seen once to be long enough: there are more of these than of all others.
+        let (fixed, bytes) = fields.0.split_first_chunk::<64>()?;
+        let fields = Fields(fixed);
         let captured = usize::try_from(fields.u32(44)?).ok()?;
         let flags = fields.u8(3)?;
         Some(Self {
@@ -241,7 +245,7 @@ impl<'a> Data<'a> {
             retransmits: fields.u32(52)?,
             thread: fields.u32(56)?,
             protocol: fields.u8(60)?,
-            bytes: fields.0.get(64..64 + captured)?,
+            bytes: bytes.get(..captured)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -56,6 +56,8 @@ pub enum Verdict {
 /// Tells the kernel side whom to watch. A process without a verdict is watched.
 pub struct Verdicts {
     processes: HashMap<MapData, u32, u8>,
+    /// Those of late, where the kernel side looks first.
+    recent: Array<MapData, u64>,
 }
 
 /// Why the programs could not be loaded.
@@ -89,9 +91,39 @@ pub enum LoadError {
         /// What to do, or nothing.
         hint: &'static str,
     },
+    /// The kernel's verifier does not accept a program without which nothing works: its rules differ between versions.
+    #[error(
+        "loading the program for the tracepoint {tracepoint} of tier {tier}: the kernel's verifier rejects it: {words}; \
+         please report this as a defect of Sluice, with the version of the kernel (`uname -a`)"
+    )]
+    Rejected {
+        /// Which tier.
+        tier: Tier,
+        /// Where it would be attached.
+        tracepoint: &'static str,
+        /// What the verifier objects to.
+        words: String,
+    },
     /// The object lacks something: objects and code are of different builds.
     #[error("the compiled programs have no {0}; rebuild them with ebpf/build")]
     Mismatch(&'static str),
+}
+
+impl LoadError {
+    fn of_program(error: &ProgramError, tier: Tier, tracepoint: &'static str) -> Self {
+        if let ProgramError::LoadError { io_error, verifier_log } = error
+            && let Some(rejected) = Self::rejected(io_error, &verifier_log.to_string(), tier, tracepoint)
+        {
+            return rejected;
+        }
+        Self::Program { tier, tracepoint, reason: chain(error), hint: hint(error) }
+    }
+
+    /// `None` if the verifier has said nothing: the program was refused before.
+    fn rejected(error: &std::io::Error, log: &str, tier: Tier, tracepoint: &'static str) -> Option<Self> {
+        let words = objection(log);
+        (!words.is_empty()).then(|| Self::Rejected { tier, tracepoint, words: format!("{words} ({error})") })
+    }
 }
 
 impl Programs {
@@ -133,26 +165,20 @@ impl Programs {
             if let Err(error) = attach(&mut programs, hook, types) {
                 match hook.missing {
                     Some(effect) => missing.push((hook.program, effect)),
-                    None => {
-                        return Err(LoadError::Program {
-                            tier,
-                            tracepoint: hook.tracepoint,
-                            reason: chain(&error),
-                            hint: hint(&error),
-                        });
-                    }
+                    None => return Err(LoadError::of_program(&error, tier, hook.tracepoint)),
                 }
             }
         }
         let ring = take::<RingBuf<MapData>>(&mut programs, "events")?;
         let losses = take::<PerCpuArray<MapData, u64>>(&mut programs, "losses")?;
         let processes = take::<HashMap<MapData, u32, u8>>(&mut programs, "processes")?;
+        let recent = take::<Array<MapData, u64>>(&mut programs, "recent_verdicts")?;
         Ok(Self {
             _programs: programs,
             report: Report { tier, missing, fallback, took: began.elapsed() },
             reader: Some(Reader::new(ring)),
             losses: Some(Losses::new(losses)),
-            verdicts: Some(Verdicts { processes }),
+            verdicts: Some(Verdicts { processes, recent }),
             existing: existing.unwrap_or_default(),
         })
     }
@@ -193,8 +219,14 @@ impl Verdicts {
         };
         // The map evicts by itself; without a verdict a process is watched, and user space decides again.
         let _ = self.processes.insert(tgid, number, 0);
+        // In this order: the kernel side puts what it finds there into this place, but not over a newer verdict.
+        let place = tgid % self.recent.len().max(1);
+        let _ = self.recent.set(place, u64::from(tgid) << 32 | u64::from(number), 0);
     }
 }
+
+/// The most lines of the verifier that are told.
+const OBJECTION_LINES: usize = 3;
 
 fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadError> {
     let processors = aya::util::nr_cpus().map_or(256, |count| u32::try_from(count).unwrap_or(256));
@@ -211,13 +243,15 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
         .btf(Some(types))
         // Task storage is for the kernel side alone.
         .allow_unsupported_maps()
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        // Asked for only once a program was refused. Without a level, kernels before 6.4 answer that with EINVAL, which hides
+        // why it was; with a higher one they write megabytes.
+        .verifier_log_level(VerifierLogLevel::STATS)
         .override_global("capture_size", &capture_size, true)
         .override_global("capture", &capture, true)
         .override_global("filter_processes", &filter, true)
         .override_global("port_count", &port_count, true)
         .override_global("ports", ports.as_slice(), true)
-        .override_global("time_calls", &time_calls, tier == Tier::A)
+        .override_global("time_calls", &time_calls, true)
         .map_max_entries("events", settings.ring_size())
         .map_max_entries("scratches", processors)
         .map_max_entries("execute_scratches", processors)
@@ -251,6 +285,16 @@ fn take<M: TryFrom<Map, Error = MapError>>(programs: &mut Ebpf, name: &'static s
     programs.take_map(name).and_then(|map| M::try_from(map).ok()).ok_or(LoadError::Mismatch(name))
 }
 
+/// What the verifier says at last, without its statistics; nothing if the program was refused before it.
+fn objection(log: &str) -> String {
+    let is_statistics = |line: &&str| {
+        ["verification time ", "stack depth ", "processed "].iter().any(|it| line.starts_with(it))
+    };
+    let lines: Vec<&str> =
+        log.lines().map(str::trim).filter(|line| !line.is_empty() && !is_statistics(line)).collect();
+    lines[lines.len().saturating_sub(OBJECTION_LINES)..].join("; ")
+}
+
 /// An error with its causes, each once.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -279,3 +323,6 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> &'static str {
     }
     ""
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,14 +71,11 @@ impl Tier {
             Self::A => {
                 hooks.push(required("send_length", "sock_send_length"));
                 hooks.push(required("receive_length", "sock_recv_length"));
-                if time_calls {
-                    hooks.push(optional("stamp", "sys_enter", "system calls have no duration"));
-                }
             }
-            Self::B => {
-                hooks.push(required("call_begins", "sys_enter"));
-                hooks.push(required("call_ends", "sys_exit"));
-            }
+            Self::B => hooks.push(required("call_ends", "sys_exit")),
+        }
+        if time_calls {
+            hooks.push(optional("stamp", "sys_enter", "system calls have no duration"));
         }
         hooks
     }

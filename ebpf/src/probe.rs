@@ -76,12 +76,12 @@ pub fn probe() -> Findings {
 
 fn refusal(error: &LoadError) -> Refusal {
     let hint: &str = match error {
-        LoadError::Types(_) | LoadError::Mismatch(_) => "",
+        LoadError::Types(_) | LoadError::Mismatch(_) | LoadError::Rejected { .. } => "",
         LoadError::Object { hint, .. } | LoadError::Program { hint, .. } => hint,
     };
     let text = error.to_string();
     let reason = text.strip_suffix(hint).unwrap_or(&text).trim_end();
-    // The verifier is not asked for its output.
+    // It was refused before the verifier looked at it.
     let reason = reason.strip_suffix("Verifier output:").unwrap_or(reason).trim_end();
     Refusal { reason: reason.to_owned(), is_denied: !hint.is_empty() }
 }

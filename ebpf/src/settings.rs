@@ -17,7 +17,7 @@ pub struct Settings {
     pub ports: Vec<u16>,
     /// Bytes captured from the start of a message on, in each direction; at most [`MAX_CAPTURE`], 0 for none.
     pub capture: u32,
-    /// Whether tier A notes when calls begin, at about 0.1 microseconds for every system call on the host.
+    /// Whether it is noted when calls begin, at about 0.1 microseconds for every system call on the host.
     pub time_calls: bool,
     /// Size of the ring between kernel and user space in bytes, rounded up to a power of two.
     pub ring_bytes: u32,

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
-use sluice_ebpf::event::Incident;
+use sluice_ebpf::{drop_reasons, event::Incident};
 
 use crate::{
     actor::{CONNECTIONS, REQUEST, RESPONSE},
@@ -54,6 +54,7 @@ fn a_connect_that_fails_and_one_that_does_not() {
         let results = connects(&story.0);
         assert_eq!(results.len(), 1);
         assert!(results[0].flag && results[0].start < results[0].end, "{results:?}");
+        assert_eq!(i32::from(results[0].reason), libc::ECONNREFUSED);
         assert_eq!(results[0].socket, connection.socket);
 
         let actor = Actor::start_with("connect again", &free);
@@ -125,6 +126,49 @@ fn a_reset_is_told_of_both_ends() {
         assert!(resets.contains(&(client, false)), "the client sent it: {resets:?}");
         assert!(resets.contains(&(server, true)), "the server received it: {resets:?}");
         assert!(is_closed(&story.0, client) && is_closed(&story.0, server));
+    });
+}
+
+#[test]
+fn what_is_dropped_and_sent_again_is_told_of_either_end() {
+    let filtered = drop_reasons().into_iter().find(|(_, name)| name == "SOCKET_FILTER").unwrap().0;
+    watch_both("lossy", |_, story, said| {
+        let (client, server) = (story.end(true).socket, story.end(false).socket);
+        story.is_exact(&[REQUEST, REQUEST].concat(), b"");
+        let times: u32 = said.parse().unwrap();
+        assert!(times > 0);
+        let retransmits: Vec<(u64, u32)> = story
+            .0
+            .iter()
+            .filter_map(|told| match told {
+                Told::Retransmit(incident) => Some((incident.socket, incident.retransmits)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(retransmits, (1..=times).map(|count| (client, count)).collect::<Vec<_>>());
+        // All but the last were thrown away.
+        let drops: Vec<u64> = story
+            .0
+            .iter()
+            .filter_map(|told| match told {
+                Told::Dropped(incident) if incident.reason == filtered => Some(incident.socket),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(drops, vec![server; usize::try_from(times).unwrap()]);
+    });
+}
+
+#[test]
+fn a_connect_that_nobody_answers() {
+    watch_both("unanswered", |_, story, _| {
+        let socket = story.end(true).socket;
+        let results = connects(&story.0);
+        assert_eq!(results.len(), 1);
+        assert!(results[0].flag && results[0].socket == socket, "{results:?}");
+        assert_eq!(i32::from(results[0].reason), libc::ETIMEDOUT);
+        assert!(results[0].retransmits > 0, "its first packet was sent again");
+        assert!(is_closed(&story.0, socket));
     });
 }
 

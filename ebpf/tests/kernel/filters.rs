@@ -64,8 +64,11 @@ fn what_a_full_ring_does_not_take_is_counted_and_leaves_a_gap() {
     }
     let _alone = alone();
     for tier in BOTH {
-        let mut watch = Watch::new(&Settings { tier, ring_bytes: 1, ..Settings::default() });
-        let mut actor = Actor::start("flood");
+        // What others move on the host would be lost, too, and count.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let mut watch =
+            Watch::new(&Settings { tier, ring_bytes: 1, ports: vec![port], ..Settings::default() });
+        let mut actor = Actor::start_with("flood", &port.to_string());
         assert_eq!(actor.said(), "flooded", "a full ring stops no one");
         let lost = watch.lost(Loss::RingFullData);
         assert!(lost > 0);
@@ -117,6 +120,32 @@ fn verdicts_are_inherited_until_another_program_runs() {
                 watch.story(copy).is_exact(REQUEST, RESPONSE);
             }
             watch.story(other).is_exact(REQUEST, RESPONSE);
+        }
+    }
+}
+
+#[test]
+fn a_verdict_may_be_changed() {
+    if !is_privileged() {
+        return;
+    }
+    let _alone = alone();
+    for tier in BOTH {
+        for verdicts in [[Verdict::Ignore, Verdict::Watch], [Verdict::Watch, Verdict::Ignore]] {
+            let mut watch = Watch::new(&Settings { tier, filter_processes: true, ..Settings::default() });
+            let mut actor = Actor::start("twice");
+            let tgid = actor.tgid();
+            watch.until(|told| matches!(told, Told::Execute { tgid: who, .. } if *who == tgid));
+            watch.verdicts.set(tgid, verdicts[0]);
+            actor.go_on();
+            assert_eq!(actor.said(), "once");
+            watch.verdicts.set(tgid, verdicts[1]);
+            actor.go_on();
+            let story = watch.until_exit(tgid);
+            actor.end();
+            // One exchange, of whose two ends each is told of once.
+            story.is_exact(REQUEST, RESPONSE);
+            assert_eq!(story.connections().count(), 2);
         }
     }
 }

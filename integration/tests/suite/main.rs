@@ -35,6 +35,8 @@ mod kernel_old;
 #[cfg(test)]
 mod kernel_peers;
 #[cfg(test)]
+mod kernel_tcp;
+#[cfg(test)]
 mod kernel_tracers;
 #[cfg(test)]
 mod lifecycle;

@@ -31,8 +31,8 @@ pub struct EbpfNetworkConfig {
     /// The most bytes that are captured of the head of a message, up to 16 KiB. What is longer is cut, and the exchange
     /// marked as truncated.
     pub max_header_size: Size,
-    /// Whether the begin of system calls is noted, so that reads and writes have durations. Tier B has them anyway; in tier
-    /// A it costs about 0.1 microseconds for every system call on the host.
+    /// Whether the begin of system calls is noted, so that reads and writes have durations. It costs about 0.1 microseconds
+    /// for every system call on the host.
     pub syscall_timing: bool,
     /// Size of the ring between kernel and Sluice. A larger one loses less in a burst.
     pub ring_buffer_size: Size,

@@ -39,6 +39,11 @@ impl Followed {
         Self { host_name, ..Self::default() }
     }
 
+    /// Whether this very process is followed already.
+    pub(super) fn knows(&self, identity: &Arc<Identity>) -> bool {
+        self.processes.get(&identity.tgid).is_some_and(|process| Arc::ptr_eq(&process.identity, identity))
+    }
+
     /// The process with this identity, made known to metrics when it is new.
     pub(super) fn get(&mut self, identity: &Arc<Identity>, aggregator: Option<&mut Aggregator>) -> Process {
         if let Some(process) = self.processes.get(&identity.tgid)

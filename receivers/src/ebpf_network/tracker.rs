@@ -134,6 +134,10 @@ impl Tracker {
             self.connections.remove(&seen.socket);
             return;
         }
+        if !self.followed.knows(&identity) {
+            // It would be watched without, too; but what is said is found sooner.
+            self.verdicts.set(seen.tgid, Verdict::Watch);
+        }
         let process = self.followed.get(&identity, self.sinks.aggregator.as_mut());
         let ends = Ends { local: seen.local, peer: seen.peer };
         let role = match seen.is_client {
@@ -185,8 +189,9 @@ impl Tracker {
     }
 
     fn connected(&mut self, incident: &Incident) {
+        self.retransmitted(incident);
         let observation = if incident.flag {
-            TcpObservation::Failed(ConnectError::Other)
+            TcpObservation::Failed(ConnectError::of(incident.reason))
         } else {
             TcpObservation::Opened { duration: incident.end.saturating_sub(incident.start) }
         };

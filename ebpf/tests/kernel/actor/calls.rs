@@ -9,7 +9,12 @@ use std::{
 
 /// The ends of a new connection: the client's, then the server's.
 pub(crate) fn connect() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    connect_at(0)
+}
+
+/// The same, of a server with this port.
+pub(super) fn connect_at(port: u16) -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (client, listener.accept().unwrap().0)
 }

@@ -2,15 +2,15 @@
 #![expect(unsafe_code, reason = "each system call is meant to be exactly that one")]
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    io::Write as _,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     os::{fd::AsRawFd, unix::process::CommandExt},
     process::Command,
 };
 
 use super::{
     REQUEST, RESPONSE,
-    calls::{checked, connect, read, read_all, write},
+    calls::{connect, connect_at, read, read_all, write},
     pattern, say,
     transfers::read_and_write,
     wait_for_a_word,
@@ -69,56 +69,6 @@ pub(super) fn families() {
     }
 }
 
-pub(super) fn refused(address: &str) {
-    let error = TcpStream::connect(address).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
-}
-
-/// The same socket, first to where no one listens, then to where someone does.
-pub(super) fn connect_again(address: &str) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let connect = |descriptor: i32, address: SocketAddr| {
-        let SocketAddr::V4(address) = address else { panic!("it is IPv4") };
-        let place = libc::sockaddr_in {
-            sin_family: u16::try_from(libc::AF_INET).unwrap(),
-            sin_port: address.port().to_be(),
-            sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
-            sin_zero: [0; 8],
-        };
-        let length = u32::try_from(size_of_val(&place)).unwrap();
-        // SAFETY: the address is as long as it says.
-        unsafe { libc::connect(descriptor, std::ptr::from_ref(&place).cast(), length) }
-    };
-    // SAFETY: a new socket, which lives until the process ends.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
-    assert_eq!(connect(socket, address.parse().unwrap()), -1);
-    assert_eq!(connect(socket, listener.local_addr().unwrap()), 0);
-    let server = listener.accept().unwrap().0;
-    // SAFETY: the buffer is as long as it says.
-    let sent = checked(unsafe { libc::write(socket, REQUEST.as_ptr().cast(), REQUEST.len()) });
-    assert_eq!(read_all(&server, sent), REQUEST);
-    // SAFETY: no one else has it.
-    assert_eq!(unsafe { libc::close(socket) }, 0);
-}
-
-/// The client resets the connection.
-pub(super) fn reset() {
-    let (client, server) = connect();
-    write(&client, REQUEST);
-    read_all(&server, REQUEST.len());
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    let length = u32::try_from(size_of_val(&linger)).unwrap();
-    // SAFETY: the option's value is as long as it says.
-    let set = unsafe {
-        let value = std::ptr::from_ref(&linger).cast();
-        libc::setsockopt(client.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, length)
-    };
-    assert_eq!(set, 0);
-    drop(client);
-    let error = (&server).read(&mut [0; 10]).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
-}
-
 /// Many connections after one another, each with the descriptors of the last one. Says those of the clients.
 pub(super) fn same_descriptor() {
     for _ in 0..CONNECTIONS {
@@ -147,9 +97,9 @@ pub(super) fn older() {
     read_all(&client, RESPONSE.len());
 }
 
-/// More than a small ring holds; then, when told, one request more.
-pub(super) fn flood() {
-    let (client, server) = connect();
+/// More than a small ring holds, over the port given; then, when told, one request more.
+pub(super) fn flood(port: &str) {
+    let (client, server) = connect_at(port.parse().unwrap());
     let message = [REQUEST, &pattern(400)].concat();
     for _ in 0..FLOOD {
         write(&client, &message);
@@ -167,9 +117,7 @@ pub(crate) const FLOOD_MESSAGE: usize = REQUEST.len() + 400;
 /// An exchange over the port given, and one over another.
 pub(super) fn ports(port: &str) {
     for port in [port.parse().unwrap(), 0_u16] {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let server = listener.accept().unwrap().0;
+        let (client, server) = connect_at(port);
         write(&client, REQUEST);
         read_all(&server, REQUEST.len());
     }
@@ -198,6 +146,16 @@ pub(super) fn ignored() {
         .unwrap();
     say(other.id());
     assert!(other.wait().unwrap().success());
+}
+
+/// Two exchanges, each when told to. Says that the first is over.
+pub(super) fn twice() {
+    wait_for_a_word();
+    read_and_write();
+    say("once");
+    std::io::stdout().flush().unwrap();
+    wait_for_a_word();
+    read_and_write();
 }
 
 /// Another program takes over, started by a thread that is not the first.

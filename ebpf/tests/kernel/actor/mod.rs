@@ -2,6 +2,7 @@
 
 mod calls;
 mod connections;
+mod incidents;
 mod transfers;
 
 use std::io::Read as _;
@@ -52,14 +53,17 @@ fn act() {
         "tls" => transfers::begin_with(CLIENT_HELLO),
         "http2" => transfers::begin_with(PREFACE),
         "families" => connections::families(),
-        "refused" => connections::refused(&argument),
-        "connect again" => connections::connect_again(&argument),
-        "reset" => connections::reset(),
+        "refused" => incidents::refused(&argument),
+        "connect again" => incidents::connect_again(&argument),
+        "reset" => incidents::reset(),
+        "lossy" => incidents::lossy(),
+        "unanswered" => incidents::unanswered(),
         "same descriptor" => connections::same_descriptor(),
         "older" => connections::older(),
-        "flood" => connections::flood(),
+        "flood" => connections::flood(&argument),
         "ports" => connections::ports(&argument),
         "ignored" => connections::ignored(),
+        "twice" => connections::twice(),
         "run another" => connections::run_another(),
         other => panic!("no act {other}"),
     }

@@ -1,5 +1,7 @@
 //! What is observed of exchanges and connections.
 
+use rustix::io::Errno;
+
 use super::tcp::DropReason;
 use crate::ebpf_network::{
     exchange::{Ending, Exchange, Message},
@@ -96,6 +98,24 @@ pub enum ConnectError {
     Unreachable,
     /// Another reason, or an unknown one.
     Other,
+}
+
+impl ConnectError {
+    /// What the error number of a socket says.
+    #[must_use]
+    pub fn of(number: u16) -> Self {
+        let is = |errno: Errno| errno.raw_os_error() == i32::from(number);
+        if is(Errno::CONNREFUSED) {
+            Self::Refused
+        } else if is(Errno::TIMEDOUT) {
+            Self::TimedOut
+        } else if [Errno::HOSTUNREACH, Errno::NETUNREACH, Errno::HOSTDOWN, Errno::NETDOWN].into_iter().any(is)
+        {
+            Self::Unreachable
+        } else {
+            Self::Other
+        }
+    }
 }
 
 impl<'a> HttpObservation<'a> {

@@ -5,7 +5,7 @@ use sluice_pipeline::{
     otlp::write::Writer,
 };
 
-use super::{Clock, attribute, content::Scratch, trace_ids};
+use super::{Clock, attribute, content::Scratch};
 use crate::ebpf_network::{
     exchange::{Call, Ending, Exchange},
     redaction::{Redactor, Side},
@@ -37,7 +37,10 @@ pub(super) fn write(
 ) {
     let Circumstances { clock, sampled, .. } = circumstances;
     let request = &exchange.request;
-    let ids = trace_ids::first(request.contexts.iter());
+    let ids = request
+        .contexts
+        .iter()
+        .find_map(|context| Some((context, context.trace_id_bytes()?, context.span_id_bytes()?)));
     let mut writer = Writer::new(out);
     writer.fixed64(1, clock.unix(request.message.start));
     let (number, name) = severity(exchange);

@@ -6,7 +6,6 @@ mod content;
 mod inflate;
 mod log_record;
 mod media_type;
-mod trace_ids;
 
 use std::sync::Arc;
 
