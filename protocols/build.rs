@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 mod skywalking {
     use std::{collections::HashMap, env, error::Error, fmt::Write, fs, path::Path};
 
+    use prost::Message as _;
     use prost_types::{
         DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet,
         field_descriptor_proto::{Label, Type},
@@ -51,6 +52,7 @@ mod skywalking {
         println!("cargo::rerun-if-changed=proto");
         let files = protox::compile(FILES, ["proto"])?;
         let out = env::var("OUT_DIR")?;
+        fs::write(Path::new(&out).join("definitions.bin"), files.encode_to_vec())?;
         fs::write(Path::new(&out).join("json_tables.rs"), json_tables(&files)?)?;
         prost_build::Config::new().include_file("messages.rs").compile_fds(files)?;
         Ok(())

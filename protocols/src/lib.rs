@@ -9,6 +9,10 @@ pub mod protobuf;
 pub mod skywalking;
 pub mod zipkin;
 
+/// The definitions below `proto/`, an encoded `FileDescriptorSet`: for tools that make and compare messages of any kind.
+#[cfg(feature = "skywalking")]
+pub const DEFINITIONS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/definitions.bin"));
+
 #[cfg(feature = "skywalking")]
 #[allow(clippy::all, missing_docs, unreachable_pub, unused_qualifications, reason = "generated from proto/")]
 mod messages {

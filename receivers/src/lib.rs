@@ -7,6 +7,10 @@ pub mod nop;
 // SkyWalking's port speaks OTLP as well.
 #[cfg(any(feature = "otlp", feature = "skywalking"))]
 pub mod otlp;
+#[cfg(any(feature = "skywalking", feature = "zipkin"))]
+mod rejection;
+#[cfg(any(feature = "otlp", feature = "skywalking"))]
+mod servers;
 #[cfg(feature = "skywalking")]
 pub mod skywalking;
 #[cfg(feature = "zipkin")]

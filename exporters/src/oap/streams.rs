@@ -46,6 +46,8 @@ pub(super) struct Call {
 pub(super) struct Streams {
     calls: Vec<Call>,
     open: HashMap<(Method, String), usize>,
+    /// Where the last message went, with the key: mostly the next goes there too.
+    last: Option<(usize, String)>,
     /// Items that OAP has no place for, and why the last one was left out.
     pub(super) dropped: usize,
     pub(super) reason: &'static str,
@@ -107,22 +109,36 @@ impl Method {
 impl Streams {
     /// Adds a message that stands for so many items to the stream of this key; `write` appends it to a buffer.
     pub(super) fn push(&mut self, method: Method, key: &str, items: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let place = match self.open.get(&(method, key.to_owned())) {
-            Some(place) if !method.is_unary() => *place,
-            _ => {
-                let key = key.to_owned();
-                let routed = method.is_aggregated().then(|| key.clone());
-                self.calls.push(Call { method, key: routed, messages: Messages::default(), items: 0 });
-                self.open.insert((method, key), self.calls.len() - 1);
-                self.calls.len() - 1
-            }
-        };
+        let place = self.place(method, key).unwrap_or_else(|| {
+            let routed = method.is_aggregated().then(|| key.to_owned());
+            self.calls.push(Call { method, key: routed, messages: Messages::default(), items: 0 });
+            self.open.insert((method, key.to_owned()), self.calls.len() - 1);
+            self.calls.len() - 1
+        });
+        if self.last.as_ref().is_none_or(|(last, _)| *last != place) {
+            self.last = Some((place, key.to_owned()));
+        }
         let Some(call) = self.calls.get_mut(place) else { return };
         if call.messages.push(write) {
             call.items += items;
         } else {
             self.drop(items, "messages of more than 4 GiB, which gRPC cannot carry");
         }
+    }
+
+    /// Whether the next message for this key follows others on its stream.
+    pub(super) fn is_open(&self, method: Method, key: &str) -> bool {
+        self.place(method, key).is_some()
+    }
+
+    /// The call that takes further messages for this key.
+    fn place(&self, method: Method, key: &str) -> Option<usize> {
+        if method.is_unary() {
+            return None;
+        }
+        let last = self.last.as_ref().filter(|(_, last)| last == key).map(|(place, _)| *place);
+        let is_same = |place: &usize| self.calls.get(*place).is_some_and(|call| call.method == method);
+        last.filter(is_same).or_else(|| self.open.get(&(method, key.to_owned())).copied())
     }
 
     /// Leaves items out.

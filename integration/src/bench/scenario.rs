@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sluice_pipeline::Signal;
 
 use super::System;
 use crate::Outcome;
@@ -36,6 +37,7 @@ pub struct Scenario {
     in_flight: usize,
     processors: &'static [&'static str],
     exporter: Exporter,
+    target: Target,
     /// Whether clients come with TLS 1.3.
     encrypted: bool,
 }
@@ -56,6 +58,17 @@ enum Exporter {
     },
 }
 
+/// What Sluice sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// OTLP.
+    Otlp,
+    /// What SkyWalking's OAP takes, made from OTLP.
+    Oap,
+    /// The bytes as they came, relayed to OAP: no pipeline takes them.
+    Relayed,
+}
+
 use System::{Loop, Relay, Rotel, Sluice};
 
 const BASE: Scenario = Scenario {
@@ -73,6 +86,7 @@ const BASE: Scenario = Scenario {
     in_flight: 4,
     processors: &[],
     exporter: Exporter::Direct,
+    target: Target::Otlp,
     encrypted: false,
 };
 
@@ -163,6 +177,52 @@ pub static SCENARIOS: &[Scenario] = &[
         kind: Kind::Zipkin,
         protocol: Protocol::Http,
         batch: 100,
+        ..BASE
+    },
+    Scenario {
+        name: "skywalking",
+        about: "SkyWalking segments in and out (5 spans of 5 tags each), streams of 1,000 spans",
+        systems: &[Relay, Sluice],
+        kind: Kind::Segments,
+        target: Target::Oap,
+        ..BASE
+    },
+    Scenario {
+        name: "skywalking-otlp",
+        about: "the same segments in, OTLP/gRPC out",
+        kind: Kind::Segments,
+        ..BASE
+    },
+    Scenario {
+        name: "skywalking-1000-agents",
+        about: "1,000 connections, each of which sends a stream of 20 spans a second: resident memory",
+        kind: Kind::Segments,
+        batch: 20,
+        rate: Some(20_000),
+        connections: 1000,
+        in_flight: 1,
+        target: Target::Oap,
+        ..BASE
+    },
+    Scenario {
+        name: "envoy",
+        about: "Envoy access log entries of 1 KB straight through, streams of 1,000",
+        systems: &[Relay, Sluice],
+        kind: Kind::EnvoyLogs,
+        target: Target::Relayed,
+        ..BASE
+    },
+    Scenario {
+        name: "envoy-oap",
+        about: "the same entries through OTLP, and out as entries",
+        kind: Kind::EnvoyLogs,
+        target: Target::Oap,
+        ..BASE
+    },
+    Scenario {
+        name: "envoy-otlp",
+        about: "the same entries in, OTLP/gRPC out",
+        kind: Kind::EnvoyLogs,
         ..BASE
     },
     Scenario {
@@ -319,7 +379,8 @@ impl Scenario {
         Ok(())
     }
 
-    /// Sluice's configuration: the Collector's keys only, so that a Collector can be measured with the same file.
+    /// Sluice's configuration: but for SkyWalking the Collector's keys only, so that a Collector can be measured with the
+    /// same file.
     pub(super) fn config(
         &self,
         listen: SocketAddr,
@@ -337,12 +398,26 @@ impl Scenario {
         };
         let receiver = match (self.kind, self.protocol) {
             (Kind::Zipkin, _) => format!("zipkin:\n    endpoint: {listen}"),
+            (Kind::Segments | Kind::EnvoyLogs, _) => {
+                let upstream = if self.target == Target::Relayed { "\n    upstream: oap" } else { "" };
+                format!("skywalking:\n    protocols:\n      grpc:\n        endpoint: {listen}{upstream}")
+            }
             (_, Protocol::Grpc) => format!(
                 "otlp:\n    protocols:\n      grpc:\n        endpoint: {listen}\n        max_recv_msg_size_mib: 64{tls}"
             ),
             (_, Protocol::Http) => format!("otlp:\n    protocols:\n      http:\n        endpoint: {listen}"),
         };
-        let receiver_name = if self.kind == Kind::Zipkin { "zipkin" } else { "otlp" };
+        let receiver_name = match self.kind {
+            Kind::Zipkin => "zipkin",
+            Kind::Segments | Kind::EnvoyLogs => "skywalking",
+            Kind::Traces | Kind::Metrics | Kind::Logs => "otlp",
+        };
+        let exporter = match self.target {
+            Target::Otlp | Target::Relayed => "otlp",
+            Target::Oap => "oap",
+        };
+        // Whatever is relayed, a receiver is in some pipeline.
+        let signal = if self.target == Target::Relayed { Signal::Traces } else { self.kind.signal() };
         let queue = match self.exporter {
             Exporter::Direct => {
                 "\n    retry_on_failure:\n      enabled: false\n    sending_queue:\n      enabled: false"
@@ -361,7 +436,18 @@ impl Scenario {
                 ),
                 "  extensions: [file_storage]\n",
             ),
+            _ if self.target != Target::Otlp => {
+                (format!("extensions:\n  oap:\n    endpoints: [{}]\n", sink.grpc), "  extensions: [oap]\n")
+            }
             _ => (String::new(), ""),
+        };
+        let destination = match exporter {
+            "oap" => String::new(),
+            _ => format!(
+                "\n    endpoint: {}\n    tls:\n      insecure: true\n    compression: {}",
+                sink.grpc,
+                self.compression.header().unwrap_or("none"),
+            ),
         };
         format!(
             "{extensions}receivers:\n  {receiver}\n\
@@ -369,17 +455,13 @@ impl Scenario {
                attributes:\n    actions:\n      - {{key: deployment.environment.name, value: production, action: upsert}}\n  \
                batch:\n  \
                memory_limiter:\n    check_interval: 100ms\n    limit_mib: 64\n\
-             exporters:\n  otlp:\n    endpoint: {sink}\n    tls:\n      insecure: true\n    \
-               compression: {compression}{queue}\n\
+             exporters:\n  {exporter}:{destination}{queue}\n\
              service:\n{listed}  telemetry:\n    logs:\n      level: error\n    metrics:\n      readers:\n        \
                - pull: {{exporter: {{prometheus: {{host: {host}, port: {port}}}}}}}\n  \
                pipelines:\n    {signal}:\n      receivers: [{receiver_name}]\n      processors: [{processors}]\n      \
-               exporters: [otlp]\n",
-            sink = sink.grpc,
-            compression = self.compression.header().unwrap_or("none"),
+               exporters: [{exporter}]\n",
             host = telemetry.ip(),
             port = telemetry.port(),
-            signal = self.kind.signal(),
             processors = self.processors.join(", "),
         )
     }

@@ -8,10 +8,12 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use sluice_pipeline::otlp::wire::Fields;
+use sluice_protocols::envoy;
 
 use super::{Plan, Protocol};
 use crate::Outcome;
 use crate::payload::{Compression, Kind, Payload};
+use crate::sink::count::SEGMENTS;
 use crate::transport::{Encryption, Received, Whole, connect_http1, connect_http2, frame, receive, unframe};
 
 /// The requests of a load, but for their bodies all alike.
@@ -64,7 +66,10 @@ impl Template {
         }
         let bodies = payloads
             .into_iter()
-            .map(|payload| if grpc { frame(&payload.body, compressed) } else { payload.body })
+            .map(|payload| match grpc && !plan.kind.is_stream() {
+                true => frame(&payload.body, compressed),
+                false => payload.body,
+            })
             .collect();
         Ok(Self { head: request.body(())?.into_parts().0, bodies, items })
     }
@@ -187,6 +192,8 @@ const fn path(kind: Kind, protocol: Protocol) -> &'static str {
         (Kind::Metrics, Protocol::Http) => "/v1/metrics",
         (Kind::Logs, Protocol::Http) => "/v1/logs",
         (Kind::Zipkin, _) => "/api/v2/spans",
+        (Kind::Segments, _) => SEGMENTS,
+        (Kind::EnvoyLogs, _) => envoy::ACCESS_LOGS,
     }
 }
 

@@ -21,7 +21,7 @@ pub use histogram::Histogram;
 /// How requests travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Protocol {
-    /// OTLP over gRPC.
+    /// OTLP over gRPC, or SkyWalking's and Envoy's streams.
     Grpc,
     /// OTLP/HTTP with protobuf, or Zipkin's JSON.
     Http,
@@ -32,7 +32,7 @@ pub enum Protocol {
 pub struct Plan {
     /// The server under load.
     pub target: SocketAddr,
-    /// How requests travel; Zipkin has HTTP only.
+    /// How requests travel; Zipkin has HTTP only, streams gRPC only.
     pub protocol: Protocol,
     /// What the requests hold.
     pub kind: Kind,
@@ -101,6 +101,10 @@ impl Load {
     pub fn prepare(plan: Plan) -> Outcome<Self> {
         if plan.kind == Kind::Zipkin && plan.protocol == Protocol::Grpc {
             return Err("Zipkin spans travel over HTTP only".into());
+        }
+        if plan.kind.is_stream() && (plan.protocol != Protocol::Grpc || plan.compression != Compression::None)
+        {
+            return Err("streams travel over gRPC only, uncompressed".into());
         }
         let payloads = generate(plan.kind, plan.batch, plan.compression, VARIANTS);
         let template = Template::new(&plan, payloads)?;

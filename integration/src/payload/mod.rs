@@ -4,6 +4,7 @@ mod attributes;
 mod compress;
 mod logs;
 mod metrics;
+mod skywalking;
 mod traces;
 mod zipkin;
 
@@ -25,6 +26,10 @@ pub enum Kind {
     Logs,
     /// Zipkin v2 JSON spans of about 650 bytes with 6 tags.
     Zipkin,
+    /// SkyWalking's segments of 5 spans with 5 tags each, as a stream.
+    Segments,
+    /// Envoy's access log entries of about 1 KB, as a stream.
+    EnvoyLogs,
 }
 
 /// A request body, ready to be sent any number of times.
@@ -53,6 +58,8 @@ pub fn generate(kind: Kind, items: usize, compression: Compression, count: usize
                 Kind::Metrics => otlp(&mut random, items, metrics::metric),
                 Kind::Logs => otlp(&mut random, items, logs::record),
                 Kind::Zipkin => zipkin::spans(&mut random, items),
+                Kind::Segments => skywalking::segments(&mut random, items),
+                Kind::EnvoyLogs => skywalking::envoy_logs(&mut random, items),
             };
             Payload { items, body: compress(plain, compression) }
         })
@@ -60,13 +67,19 @@ pub fn generate(kind: Kind, items: usize, compression: Compression, count: usize
 }
 
 impl Kind {
-    /// The OTLP signal, which Zipkin spans become too.
+    /// Whether a request is a stream of messages that are framed already.
+    #[must_use]
+    pub const fn is_stream(self) -> bool {
+        matches!(self, Self::Segments | Self::EnvoyLogs)
+    }
+
+    /// The OTLP signal, which what others send becomes too.
     #[must_use]
     pub const fn signal(self) -> Signal {
         match self {
-            Self::Traces | Self::Zipkin => Signal::Traces,
+            Self::Traces | Self::Zipkin | Self::Segments => Signal::Traces,
             Self::Metrics => Signal::Metrics,
-            Self::Logs => Signal::Logs,
+            Self::Logs | Self::EnvoyLogs => Signal::Logs,
         }
     }
 }
@@ -103,7 +116,8 @@ mod tests {
 
     #[test]
     fn the_sizes_are_those_that_the_benchmarks_name() {
-        for (kind, low, high) in [(Kind::Traces, 364, 372), (Kind::Zipkin, 640, 660)] {
+        let sizes = [(Kind::Traces, 364, 372), (Kind::Zipkin, 640, 660), (Kind::EnvoyLogs, 980, 1060)];
+        for (kind, low, high) in sizes {
             let payload = generate(kind, 1000, Compression::None, 1).remove(0);
             let size = payload.body.len() / payload.items;
             assert!((low..=high).contains(&size), "{kind:?}: {size} bytes an item");
@@ -117,6 +131,16 @@ mod tests {
                 let payload = generate(kind, items, Compression::None, 1).remove(0);
                 assert_eq!(count::items(kind.signal(), &payload.body), Some(items), "{kind:?}");
             }
+        }
+    }
+
+    #[test]
+    fn streams_hold_the_items_they_claim() {
+        for (kind, path) in
+            [(Kind::Segments, count::SEGMENTS), (Kind::EnvoyLogs, sluice_protocols::envoy::ACCESS_LOGS)]
+        {
+            let payload = generate(kind, 1001, Compression::None, 1).remove(0);
+            assert_eq!(count::stream(path, &payload.body), Some(Some(1001)), "{kind:?}");
         }
     }
 

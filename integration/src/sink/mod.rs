@@ -1,4 +1,5 @@
-//! The counting sink: takes OTLP over gRPC and HTTP, counts what arrived and forgets it.
+//! The counting sink: takes OTLP over gRPC and HTTP, and streams as SkyWalking's OAP does; counts what arrived and
+//! forgets it.
 
 pub mod count;
 
@@ -19,6 +20,11 @@ use crate::Outcome;
 use crate::payload::{Compression, decompress};
 use crate::serve::{self, Answer, Handler, Protocol};
 use crate::transport::{frame, receive, unframe};
+
+/// It always serves.
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+/// A `HealthCheckResponse` that says SERVING.
+const SERVING: [u8; 2] = [0x08, 0x01];
 
 /// How the sink behaves.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,6 +110,9 @@ impl Handler for State {
             if request.uri().path() == "/counts" {
                 return serve::http(200, "application/json", self.counts().to_json());
             }
+            if request.uri().path() == HEALTH {
+                return serve::grpc(Ok(frame(&SERVING, false)));
+            }
             let grpc =
                 header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/grpc"));
             let taken = self.take(request, grpc).await;
@@ -146,7 +155,13 @@ impl State {
     }
 
     async fn count(&self, request: Request<Incoming>, grpc: bool) -> Outcome<(usize, usize)> {
-        let signal = signal(request.uri().path()).ok_or("no such path")?;
+        let path = request.uri().path().to_owned();
+        if count::stream(&path, &[]).is_some() {
+            let body = receive(request.into_body()).await?.body;
+            let items = count::stream(&path, &body).flatten().ok_or("a broken stream")?;
+            return Ok((items, body.len()));
+        }
+        let signal = signal(&path).ok_or("no such path")?;
         let name = if grpc { "grpc-encoding" } else { "content-encoding" };
         let compression =
             Compression::from_header(header(&request, name)).ok_or("an encoding that the sink lacks")?;

@@ -39,12 +39,18 @@ pub mod resource {
     pub const SERVICE_LAYER: &str = "service.layer";
     /// `serviceVersion` of browsers.
     pub const SERVICE_VERSION: &str = "service.version";
-    /// The encoded `Identifier` of a stream of Envoy's access logs or metrics, bytes.
+    /// The encoded `Identifier` of a stream of Envoy's access logs or metrics, bytes; on metrics even if it is empty.
     pub const ENVOY_IDENTIFIER: &str = "envoy.identifier";
     /// `Node.id` of the same, for reading.
     pub const ENVOY_NODE_ID: &str = "envoy.node.id";
     /// `Node.cluster` of the same, for reading.
     pub const ENVOY_NODE_CLUSTER: &str = "envoy.node.cluster";
+}
+
+/// Scopes.
+pub mod scope {
+    /// The name of the scope of logs and meters, by which they are known for an agent's own.
+    pub const NAME: &str = "skywalking";
 }
 
 /// Attributes of spans.

@@ -99,6 +99,10 @@ fn write_object(
 fn write_field(field: &'static Field, json: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
     match field.kind {
         Kind::Message(entry) if entry.is_map_entry => write_map(field.number, entry, json, out),
+        // What is empty in Lua is an object.
+        _ if field.repeated && json.peek() == Some(b'{') => {
+            json.object(|json, _| Err(json.fault(JsonFault::Expected("a list"))))
+        }
         _ if field.repeated => json.array(|json| match json.null()? {
             true => Ok(()),
             false => write_value(field, json, out),
@@ -272,7 +276,7 @@ mod tests {
         for text in [
             "",
             "[]",
-            r#"{"spans":{}}"#,
+            r#"{"spans":{"a":1}}"#,
             r#"{"spans":[1]}"#,
             r#"{"spans":[{"spanId":"x"}]}"#,
             r#"{"spans":[{"spanId":2147483648}]}"#,

@@ -10,6 +10,8 @@ use sluice_pipeline::{
     squash,
 };
 
+use crate::servers::Keys;
+
 /// Where profiles come in over HTTP; not configurable, as long as the protocol is in development.
 const PROFILES_PATH: &str = "/v1development/profiles";
 
@@ -89,30 +91,25 @@ impl Paths {
     }
 }
 
+impl Protocols {
+    pub(super) fn keys(&self) -> Keys<'_> {
+        Keys {
+            grpc: self.grpc.as_ref().map(|grpc| &grpc.server),
+            http: self.http.as_ref().map(|http| &http.server),
+        }
+    }
+}
+
 impl ComponentConfig for Config {
     fn problems(&self) -> Vec<Problem> {
-        let Protocols { grpc, http } = &self.protocols;
-        if grpc.is_none() && http.is_none() {
-            let message =
-                "must specify at least one protocol when using the OTLP receiver; write grpc: or http: here";
-            return vec![Problem::at("protocols", message)];
-        }
-        let grpc = grpc.iter().flat_map(|grpc| grpc.server.problems("protocols.grpc"));
-        let http = http.iter().flat_map(|http| http.server.problems("protocols.http"));
-        grpc.chain(http).collect()
+        self.protocols.keys().problems("OTLP")
     }
 
     fn file_problems(&self) -> Vec<Problem> {
-        let Protocols { grpc, http } = &self.protocols;
-        let grpc = grpc.iter().flat_map(|grpc| grpc.server.file_problems("protocols.grpc"));
-        let http = http.iter().flat_map(|http| http.server.file_problems("protocols.http"));
-        grpc.chain(http).collect()
+        self.protocols.keys().file_problems()
     }
 
     fn references(&self) -> Vec<Reference> {
-        let Protocols { grpc, http } = &self.protocols;
-        let grpc = grpc.iter().flat_map(|grpc| grpc.server.references("protocols.grpc"));
-        let http = http.iter().flat_map(|http| http.server.references("protocols.http"));
-        grpc.chain(http).collect()
+        self.protocols.keys().references()
     }
 }

@@ -10,6 +10,8 @@ use sluice_pipeline::{
 };
 use sluice_protocols::skywalking::id::Rules;
 
+use crate::servers::Keys;
+
 /// Keys of the `skywalking` receiver.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -72,8 +74,9 @@ squash! {
     /// Keys of SkyWalking over HTTP.
     #[derive(Clone, Debug)]
     pub struct HttpConfig {
-        /// The server's keys. As in OAP, pages of any origin may send; the time limits are off, as in the Collector.
-        pub server: HttpServerConfig = "{endpoint: 'localhost:12800', read_header_timeout: 0s, write_timeout: 0s, idle_timeout: 0s, cors: {allowed_origins: ['*'], allowed_headers: ['*']}}",
+        /// The server's keys. As in OAP, pages of any origin may send; each is named in the answer, since browsers send
+        /// beacons with credentials and refuse `*` then. The time limits are off, as in the Collector.
+        pub server: HttpServerConfig = "{endpoint: 'localhost:12800', read_header_timeout: 0s, write_timeout: 0s, idle_timeout: 0s, cors: {allowed_origins: ['http*', 'null'], allowed_headers: ['*']}}",
     }
 }
 
@@ -95,40 +98,36 @@ impl From<IdCompatibility> for Rules {
     }
 }
 
+impl Protocols {
+    pub(super) fn keys(&self) -> Keys<'_> {
+        Keys {
+            grpc: self.grpc.as_ref().map(|grpc| &grpc.server),
+            http: self.http.as_ref().map(|http| &http.server),
+        }
+    }
+}
+
 impl ComponentConfig for Config {
     fn problems(&self) -> Vec<Problem> {
-        let Protocols { grpc, http } = &self.protocols;
-        if grpc.is_none() && http.is_none() {
-            let message = "must specify at least one protocol when using the SkyWalking receiver; write grpc: or http: \
-                           here";
-            return vec![Problem::at("protocols", message)];
-        }
-        let mut problems: Vec<Problem> =
-            grpc.iter().flat_map(|grpc| grpc.server.problems("protocols.grpc")).collect();
-        if grpc.as_ref().is_some_and(|grpc| !(0.0..=100.0).contains(&grpc.accept.max_cpu_utilization)) {
+        let mut problems = self.protocols.keys().problems("SkyWalking");
+        let grpc = self.protocols.grpc.as_ref();
+        if grpc.is_some_and(|grpc| !(0.0..=100.0).contains(&grpc.accept.max_cpu_utilization)) {
             problems.push(Problem::at("protocols.grpc.max_cpu_utilization", "must be from 0 to 100 percent"));
         }
-        problems.extend(http.iter().flat_map(|http| http.server.problems("protocols.http")));
         problems
     }
 
     fn file_problems(&self) -> Vec<Problem> {
-        let Protocols { grpc, http } = &self.protocols;
-        let grpc = grpc.iter().flat_map(|grpc| grpc.server.file_problems("protocols.grpc"));
-        let http = http.iter().flat_map(|http| http.server.file_problems("protocols.http"));
-        grpc.chain(http).collect()
+        self.protocols.keys().file_problems()
     }
 
     fn references(&self) -> Vec<Reference> {
-        let Protocols { grpc, http } = &self.protocols;
-        let grpc = grpc.iter().flat_map(|grpc| grpc.server.references("protocols.grpc"));
-        let http = http.iter().flat_map(|http| http.server.references("protocols.http"));
         let upstream = self.upstream.iter().map(|id| Reference {
             key: UPSTREAM.to_owned(),
             id: id.clone(),
             needs: Capability::Upstream,
         });
-        grpc.chain(http).chain(upstream).collect()
+        self.protocols.keys().references().into_iter().chain(upstream).collect()
     }
 }
 

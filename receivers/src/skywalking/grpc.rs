@@ -21,6 +21,7 @@ use sluice_pipeline::{
 use tokio::time::sleep;
 
 use super::{
+    health,
     intake::{CUT, Intake, Patience},
     method::{Purpose, Shape, is_answered, purpose},
     translate::{Kind, Malformed, Translator},
@@ -33,8 +34,6 @@ const ANSWER_TIME: Duration = Duration::from_millis(200);
 /// How often a message of a stream is tried for which there is no memory, and for how long.
 const MEMORY_PAUSE: Duration = Duration::from_millis(50);
 const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
-/// `HealthCheckResponse.status` is SERVING.
-const SERVING: Bytes = Bytes::from_static(&[0x08, 0x01]);
 
 /// Answers the calls of all services.
 pub(super) struct Grpc {
@@ -54,7 +53,7 @@ impl Grpc {
             && match purpose {
                 None | Some(Purpose::Asking(_)) => true,
                 Some(Purpose::Telemetry(kind, _)) => is_answered(kind) || !self.intake.takes(kind.signal()),
-                Some(Purpose::Health) => false,
+                Some(Purpose::Health | Purpose::HealthWatch) => false,
             }
     }
 
@@ -187,6 +186,8 @@ impl Handler for Grpc {
                 Method::Unary
             }
             Purpose::Telemetry(..) | Purpose::Asking(_) => Method::Streaming,
+            // Its answer is a stream.
+            Purpose::HealthWatch => Method::Relayed,
         })
     }
 
@@ -198,7 +199,7 @@ impl Handler for Grpc {
             match purpose(path).ok_or_else(|| unknown(path))? {
                 Purpose::Telemetry(kind, _) => self.take(kind, call).await,
                 Purpose::Asking(_) => Ok(Bytes::new()),
-                Purpose::Health => Ok(SERVING),
+                Purpose::Health | Purpose::HealthWatch => Ok(Bytes::from_static(health::SERVING)),
             }
         })
     }
@@ -208,13 +209,16 @@ impl Handler for Grpc {
             match purpose(path).ok_or_else(|| unknown(path))? {
                 Purpose::Telemetry(kind, _) => self.take_stream(kind, call).await,
                 Purpose::Asking(Shape::Conversation) => Ok(Bytes::new()),
-                Purpose::Asking(_) | Purpose::Health => self.ignore(call).await,
+                Purpose::Asking(_) | Purpose::Health | Purpose::HealthWatch => self.ignore(call).await,
             }
         })
     }
 
     fn relay(&self, request: Request<RelayBody>) -> BoxFuture<'_, Result<Response<RelayBody>, Status>> {
         Box::pin(async move {
+            if request.uri().path() == health::WATCH {
+                return Ok(health::watch(self.intake.stopping.clone(), stopping()));
+            }
             let Some(upstream) = &self.upstream else { return Err(unknown(request.uri().path())) };
             upstream.relay(request).await.map_err(|failure| {
                 self.intake.metrics.refused_request("upstream");

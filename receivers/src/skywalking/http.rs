@@ -1,17 +1,11 @@
 //! The HTTP endpoints: JSON as OAP takes it, and Satellite's `/logging`, which is protobuf.
 
-use std::time::Duration;
-
-use ::http::{HeaderValue, Method, Response, StatusCode, header};
+use ::http::{Method, Response, StatusCode};
 use futures_util::future::BoxFuture;
-use sluice_pipeline::{
-    Failure,
-    http::{
-        Refusal, ResponseBody, empty,
-        server::{Content, Handler, IncomingRequest},
-        text, with_type,
-    },
-    reply::Retry,
+use sluice_pipeline::http::{
+    Refusal, ResponseBody, empty,
+    server::{Content, Handler, IncomingRequest},
+    with_type,
 };
 use sluice_protocols::{
     json::JsonError,
@@ -22,10 +16,14 @@ use super::{
     intake::{Intake, Patience},
     translate::{Kind, Malformed, Translator},
 };
+use crate::rejection::Rejection;
 
 const JSON: &str = "application/json";
-/// How soon a client may send again, if no exporter says otherwise.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+const NOTHING_HERE: Rejection = Rejection::Path {
+    status: StatusCode::NOT_FOUND,
+    reason: "unknown_path",
+    message: "there is nothing at this path",
+};
 
 /// Answers the requests of all endpoints.
 pub(super) struct Http {
@@ -51,19 +49,6 @@ enum Answer {
     Status,
 }
 
-/// Why a request was not taken.
-#[derive(Debug, thiserror::Error)]
-enum Rejection {
-    #[error("there is nothing at this path")]
-    Path,
-    #[error("send with POST")]
-    Method,
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
 /// Why content is not what its path takes.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
@@ -83,7 +68,7 @@ impl Http {
     async fn receive(&self, request: &mut IncomingRequest) -> Result<Answer, Rejection> {
         let Some(route) = route(request.path()) else {
             request.drain().await;
-            return Err(Rejection::Path);
+            return Err(NOTHING_HERE);
         };
         if request.head.method != Method::POST {
             request.drain().await;
@@ -151,53 +136,6 @@ impl Answer {
                 response
             }
         }
-    }
-}
-
-impl Rejection {
-    /// The label of a request of which no item was seen.
-    fn reason(&self) -> Option<&'static str> {
-        match self {
-            Self::Path => Some("unknown_path"),
-            Self::Method => Some("method"),
-            Self::Refused(refusal) => Some(refusal.reason()),
-            Self::Failed(_) => None,
-        }
-    }
-
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Path => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Refused(refusal) => refusal.status(),
-            Self::Failed(failure) if failure.is_permanent() => StatusCode::BAD_REQUEST,
-            Self::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Path | Self::Method => None,
-            Self::Refused(refusal) => refusal.retry_after(),
-            Self::Failed(failure) => match failure.retry {
-                Retry::Permanent => None,
-                Retry::Backoff => Some(RETRY_AFTER),
-                Retry::After(delay) => Some(delay),
-            },
-        }
-    }
-
-    fn response(&self) -> Response<ResponseBody> {
-        let mut response = text(self.status(), self.to_string());
-        if let Self::Method = self {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        if let Some(delay) = self.retry_after() {
-            // Whole seconds, rounded up.
-            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
-        response
     }
 }
 

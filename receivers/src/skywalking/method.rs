@@ -2,7 +2,7 @@
 
 use sluice_protocols::envoy;
 
-use super::translate::Kind;
+use super::{health, translate::Kind};
 
 /// What a method is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +11,10 @@ pub(super) enum Purpose {
     Telemetry(Kind, Shape),
     /// What it says only OAP can answer; without OAP an empty answer means that there is nothing to do.
     Asking(Shape),
-    /// `grpc.health.v1.Health/Check`.
+    /// Whether Sluice serves.
     Health,
+    /// The same from now on.
+    HealthWatch,
 }
 
 /// How a method takes its messages.
@@ -26,14 +28,15 @@ pub(super) enum Shape {
 
 /// What the method at this path is for; `None` if this build does not know it.
 pub(super) fn purpose(path: &str) -> Option<Purpose> {
-    use Purpose::{Asking, Health, Telemetry};
+    use Purpose::{Asking, Health, HealthWatch, Telemetry};
     use Shape::{Conversation, Stream, Unary};
     match path {
         envoy::ACCESS_LOGS | envoy::SATELLITE_ACCESS_LOGS => {
             return Some(Telemetry(Kind::EnvoyLogs, Stream));
         }
         envoy::METRICS => return Some(Telemetry(Kind::EnvoyMetrics, Stream)),
-        "/grpc.health.v1.Health/Check" => return Some(Health),
+        health::CHECK => return Some(Health),
+        health::WATCH => return Some(HealthWatch),
         "/skywalking.v10.AsyncProfilerTask/collect" | "/skywalking.v10.PprofTask/collect" => {
             return Some(Asking(Conversation));
         }

@@ -4,6 +4,7 @@
 
 mod config;
 mod grpc;
+mod health;
 mod http;
 mod intake;
 mod method;
@@ -16,23 +17,21 @@ pub use translate::{Kind, Malformed, Translated, Translator};
 
 use std::{sync::Arc, time::Instant};
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
 use sluice_pipeline::{
     component::{
-        BuildError, Declaration, Endpoint, Kind as ComponentKind, Listener, Listeners, Receiver,
-        ReceiverContext, ReceiverFactory, Upstream,
+        BuildError, Declaration, Endpoint, Listeners, Receiver, ReceiverContext, ReceiverFactory, Upstream,
     },
-    grpc::server::GrpcServer,
-    http::server::{HttpServer, Server},
+    grpc::server::Handler as GrpcHandler,
+    http::server::Handler as HttpHandler,
     same_signals,
     telemetry::ReceiverMetrics,
 };
 use tokio_util::sync::CancellationToken;
 
 use self::{grpc::Grpc, http::Http, intake::Intake};
+use crate::servers::{GRPC, HTTP, Servers};
 
-const GRPC: &str = "grpc";
-const HTTP: &str = "http";
 /// How much is read ahead of a stream, and of all streams of a connection, in bytes. With what is under way
 /// ([`intake::CUT`]) it bounds what a crash loses of a stream.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -40,9 +39,7 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// The `skywalking` receiver.
 pub struct SkyWalking {
-    grpc: Option<(GrpcServer, Arc<Grpc>)>,
-    http: Option<(HttpServer, Arc<Http>)>,
-    running: Vec<Server>,
+    servers: Servers,
     stopping: CancellationToken,
 }
 
@@ -57,17 +54,7 @@ impl ReceiverFactory for SkyWalking {
     };
 
     fn endpoints(config: &Config) -> Vec<Endpoint> {
-        let grpc = config.protocols.grpc.as_ref().map(|grpc| Endpoint {
-            name: GRPC,
-            key: "protocols.grpc.endpoint",
-            transport: grpc.server.bind(),
-        });
-        let http = config.protocols.http.as_ref().map(|http| Endpoint {
-            name: HTTP,
-            key: "protocols.http.endpoint",
-            transport: http.server.bind(),
-        });
-        grpc.into_iter().chain(http).collect()
+        config.protocols.keys().endpoints()
     }
 
     fn build(config: Config, context: ReceiverContext) -> Result<Box<dyn Receiver>, BuildError> {
@@ -79,24 +66,19 @@ impl ReceiverFactory for SkyWalking {
             let metrics = ReceiverMetrics::new(&component.id, transport);
             Intake::new(context.outlets.clone(), metrics, component.budget.clone(), rules, stopping.clone())
         };
-        let grpc = match &config.protocols.grpc {
-            Some(grpc) => {
-                let otlp = crate::otlp::service(&context, GRPC);
-                let server = GrpcServer::new(&grpc.server, "protocols.grpc", component)?
-                    .with_windows(STREAM_WINDOW, CONNECTION_WINDOW)
-                    .with_accept_limits(grpc.accept.limits());
-                Some((server, Arc::new(Grpc::new(intake(GRPC), otlp, upstream))))
-            }
-            None => None,
-        };
-        let http = match &config.protocols.http {
-            Some(http) => Some((
-                HttpServer::new(&http.server, "protocols.http", component)?,
-                Arc::new(Http::new(intake(HTTP))),
-            )),
-            None => None,
-        };
-        Ok(Box::new(Self { grpc, http, running: Vec::new(), stopping }))
+        let keys = config.protocols.keys();
+        let limits = config.protocols.grpc.as_ref().map(|grpc| grpc.accept.limits()).unwrap_or_default();
+        let grpc = keys.grpc_server(component)?.map(|server| {
+            let otlp = crate::otlp::service(&context, GRPC);
+            let handler: Arc<dyn GrpcHandler> = Arc::new(Grpc::new(intake(GRPC), otlp, upstream));
+            let server = server.with_windows(STREAM_WINDOW, CONNECTION_WINDOW).with_accept_limits(limits);
+            (server, handler)
+        });
+        let http = keys.http_server(component)?.map(|server| {
+            let handler: Arc<dyn HttpHandler> = Arc::new(Http::new(intake(HTTP)));
+            (server, handler)
+        });
+        Ok(Box::new(Self { servers: Servers::new(grpc, http), stopping }))
     }
 }
 
@@ -114,29 +96,14 @@ fn upstream(config: &Config, context: &ReceiverContext) -> Result<Option<Arc<dyn
 
 impl Receiver for SkyWalking {
     fn start(&mut self, mut listeners: Listeners) -> BoxFuture<'_, Result<(), BuildError>> {
-        Box::pin(async move {
-            if let Some((server, handler)) = self.grpc.take() {
-                let listener = listener(&mut listeners, GRPC)?;
-                self.running.push(server.start(listener, ComponentKind::Receiver, handler));
-            }
-            if let Some((server, handler)) = self.http.take() {
-                let listener = listener(&mut listeners, HTTP)?;
-                self.running.push(server.start(listener, ComponentKind::Receiver, handler));
-            }
-            Ok(())
-        })
+        Box::pin(async move { self.servers.start(&mut listeners) })
     }
 
     fn stop(&mut self, deadline: Instant) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             // Streams live as long as their clients; these are told to go on elsewhere.
             self.stopping.cancel();
-            join_all(self.running.iter().map(|server| server.stop(deadline))).await;
-            self.running.clear();
+            self.servers.stop(deadline).await;
         })
     }
-}
-
-fn listener(listeners: &mut Listeners, name: &'static str) -> Result<Listener, BuildError> {
-    listeners.remove(name).ok_or_else(|| BuildError::Other(format!("the endpoint {name} was not bound")))
 }

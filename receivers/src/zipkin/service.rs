@@ -3,47 +3,36 @@
 //! As in the Collector any path is taken, success is 202 with an empty body, and what can never be accepted is 400.
 //! Unlike it, what may be accepted later is 503 with `Retry-After`: the Collector's 500 makes clients give up.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode};
 use sluice_pipeline::{
-    Batch, Chunk, Failure, Outlet, Reply, Signal,
+    Batch, Chunk, Outlet, Reply, Signal,
     component::{BuildError, ReceiverContext},
     http::{
         Refusal, ResponseBody, empty,
         server::{Content, Handler, IncomingRequest},
-        text,
     },
-    reply::Retry,
     telemetry::{AnswerLimits, ReceiverMetrics},
 };
 
 use super::translate::{Format, Untranslatable, translate_charged};
+use crate::rejection::Rejection;
 
 /// What a path has that belongs to version 1 of Zipkin's API.
 const V1_PATH: &str = "api/v1/spans";
-/// How soon a client may send again, if no exporter says otherwise.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+const VERSION_1: Rejection = Rejection::Path {
+    status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    reason: "zipkin_v1",
+    message: "Zipkin v1 is not in this build; send v2 spans, to /api/v2/spans",
+};
 
 /// Answers the requests of a `zipkin` receiver.
 pub(super) struct Service {
     traces: Outlet,
     metrics: ReceiverMetrics,
     parse_string_tags: bool,
-}
-
-/// Why a request was not taken.
-#[derive(Debug, thiserror::Error)]
-enum Rejection {
-    #[error("send spans with POST")]
-    Method,
-    #[error("Zipkin v1 is not in this build; send v2 spans, to /api/v2/spans")]
-    Version1,
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error(transparent)]
-    Failed(#[from] Failure),
 }
 
 impl Service {
@@ -62,7 +51,7 @@ impl Service {
         }
         if request.path().contains(V1_PATH) {
             request.drain().await;
-            return Err(Rejection::Version1);
+            return Err(VERSION_1);
         }
         let content = request.content().await?;
         let Some(chunk) = self.translate(&request.content_type(), content)? else { return Ok(()) };
@@ -127,53 +116,6 @@ impl Handler for Service {
 
     fn refused(&self, reason: &'static str) {
         self.metrics.refused_request(reason);
-    }
-}
-
-impl Rejection {
-    /// The label of a request of which no span was seen.
-    fn reason(&self) -> Option<&'static str> {
-        match self {
-            Self::Method => Some("method"),
-            Self::Version1 => Some("zipkin_v1"),
-            Self::Refused(refusal) => Some(refusal.reason()),
-            Self::Failed(_) => None,
-        }
-    }
-
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Version1 => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Refused(refusal) => refusal.status(),
-            Self::Failed(failure) if failure.is_permanent() => StatusCode::BAD_REQUEST,
-            Self::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Method | Self::Version1 => None,
-            Self::Refused(refusal) => refusal.retry_after(),
-            Self::Failed(failure) => match failure.retry {
-                Retry::Permanent => None,
-                Retry::Backoff => Some(RETRY_AFTER),
-                Retry::After(delay) => Some(delay),
-            },
-        }
-    }
-
-    fn response(&self) -> Response<ResponseBody> {
-        let mut response = text(self.status(), self.to_string());
-        if let Self::Method = self {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-        }
-        if let Some(delay) = self.retry_after() {
-            // Whole seconds, rounded up.
-            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
-        }
-        response
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn push(of: &Record<'_, '_>, name: &str, streams: &mut Streams) -> bo
             write_common(out, of, 0);
             int(out, 5, metric(of, "fmp_time"));
             match value(of, &format!("{}cls", names::NUMBERS)) {
-                Some(AnyValue::Double(cls)) if cls != 0.0 => out.double(6, cls),
+                Some(AnyValue::Double(cls)) if cls.to_bits() != 0 => out.double(6, cls),
                 _ => {}
             }
             int(out, 7, metric(of, "lcp_time"));

@@ -8,7 +8,8 @@ mod known;
 mod plain;
 mod records;
 
-use sluice_pipeline::otlp::view::{LogRecord, Resource, Text, View, resource_groups};
+use sluice_pipeline::otlp::view::{AnyValue, LogRecord, Resource, Text, View, resource_groups};
+use sluice_protocols::skywalking::attributes::resource as names;
 
 use self::known::Addresses;
 use super::{config::OapConfig, entity::Entity, streams::Streams};
@@ -19,6 +20,25 @@ struct Record<'b, 'a> {
     resource: &'b Resource<'a>,
     entity: &'b Entity,
     said: &'b Entity,
+    envoy: &'b Envoy<'a>,
+}
+
+/// The proxy that access logs are of.
+struct Envoy<'a> {
+    identifier: &'a [u8],
+    /// Any text tells streams apart, so bytes as text will do.
+    key: String,
+}
+
+impl<'a> Envoy<'a> {
+    fn of(resource: &Resource<'a>) -> Self {
+        let found = resource.attributes().find(|pair| pair.key == names::ENVOY_IDENTIFIER.as_bytes());
+        let identifier = match found.map(|pair| pair.value) {
+            Some(AnyValue::Bytes(identifier)) => identifier,
+            _ => &[],
+        };
+        Self { identifier, key: identifier.iter().map(|byte| char::from(*byte)).collect() }
+    }
 }
 
 /// What this batch of encoded `LogsData` becomes.
@@ -29,10 +49,12 @@ pub(super) fn translate(chunks: &[&[u8]], config: &OapConfig, streams: &mut Stre
         let entity = Entity::of(&resource, &config.services);
         let said = Entity::as_said(&resource);
         let process = Entity::of(&resource, &config.processes);
+        let envoy = Envoy::of(&resource);
         for scopes in group.scope_groups() {
             let scope = scopes.scope();
             for record in scopes.items().map(LogRecord::of) {
-                let record = Record { record, resource: &resource, entity: &entity, said: &said };
+                let record =
+                    Record { record, resource: &resource, entity: &entity, said: &said, envoy: &envoy };
                 let name = record.record.event_name.as_str();
                 if name == sluice_pipeline::exchange::EVENT_NAME {
                     exchange::push(&record, &process, &addresses, streams);

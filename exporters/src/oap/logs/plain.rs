@@ -6,7 +6,7 @@ use sluice_pipeline::otlp::{
     view::{AnyValue, Text},
     write::Writer,
 };
-use sluice_protocols::skywalking::attributes::{ESCAPE, RESERVED, id, log, resource};
+use sluice_protocols::skywalking::attributes::{ESCAPE, RESERVED, id, log, scope};
 
 use super::{super::traces::segment_id, Record};
 use crate::oap::{
@@ -23,22 +23,28 @@ struct TraceContext<'a> {
 
 /// Adds a log to the stream of its service: OAP takes the first service of a stream for that of all its logs.
 pub(super) fn push(of: &Record<'_, '_>, scope: &str, streams: &mut Streams) {
-    let Record { record, entity, .. } = of;
+    let is_agents = scope == scope::NAME;
+    let record = &of.record;
+    let entity = if is_agents { of.said } else { of.entity };
     let attribute = |name: &str| crate::oap::entity::text(record.attributes(), name);
     streams.push(Method::Logs, &entity.service, 1, |out| {
         let mut data = Writer::new(out);
         let time = match record.time_unix_nano {
-            0 => record.observed_time_unix_nano,
+            0 if !is_agents => record.observed_time_unix_nano,
             time => time,
         };
         int(&mut data, 1, milliseconds(time));
         text(&mut data, 2, &entity.service);
         text(&mut data, 3, &entity.instance);
         text(&mut data, 4, &attribute(log::ENDPOINT).unwrap_or_default());
-        if let Some(body) = record.body() {
-            let kind = attribute(log::BODY_TYPE);
-            let format = attribute(log::BODY_FORMAT);
-            data.message(5, |out| write_body(out, body, kind.as_deref(), format.as_deref()));
+        let (body, kind) = (record.body(), attribute(log::BODY_TYPE).unwrap_or_default());
+        if body.is_some() || !kind.is_empty() {
+            data.message(5, |out| {
+                text(out, 1, &kind);
+                if let Some(body) = body {
+                    write_content(out, body, attribute(log::BODY_FORMAT).as_deref());
+                }
+            });
         }
         if let Some(context) = context(of) {
             data.message(6, |out| {
@@ -48,7 +54,7 @@ pub(super) fn push(of: &Record<'_, '_>, scope: &str, streams: &mut Streams) {
             });
         }
         let mut tags = Vec::new();
-        write_tags(&mut Writer::new(&mut tags), of, scope);
+        write_tags(&mut Writer::new(&mut tags), of, if is_agents { "" } else { scope });
         if !tags.is_empty() {
             data.bytes(7, &tags);
         }
@@ -56,8 +62,7 @@ pub(super) fn push(of: &Record<'_, '_>, scope: &str, streams: &mut Streams) {
     });
 }
 
-fn write_body(out: &mut Writer<'_>, body: AnyValue<'_>, kind: Option<&str>, format: Option<&str>) {
-    text(out, 1, kind.unwrap_or_default());
+fn write_content(out: &mut Writer<'_>, body: AnyValue<'_>, format: Option<&str>) {
     let structured = matches!(body, AnyValue::Array(_) | AnyValue::KeyValues(_));
     let number = match format {
         Some("yaml") => 4,
@@ -125,14 +130,5 @@ const fn level(number: i32) -> &'static str {
         17..=20 => "ERROR",
         21..=24 => "FATAL",
         _ => "",
-    }
-}
-
-/// The attribute of a resource that is bytes.
-pub(super) fn identifier<'a>(of: &Record<'_, 'a>) -> &'a [u8] {
-    let found = of.resource.attributes().find(|pair| pair.key == resource::ENVOY_IDENTIFIER.as_bytes());
-    match found.map(|pair| pair.value) {
-        Some(AnyValue::Bytes(bytes)) => bytes,
-        _ => &[],
     }
 }

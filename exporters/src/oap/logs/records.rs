@@ -6,7 +6,7 @@ use sluice_pipeline::otlp::{
 };
 use sluice_protocols::skywalking::attributes::{ESCAPE, attached_event, event_name, id};
 
-use super::{Record, browser, event, plain::identifier};
+use super::{Envoy, Record, browser, event};
 use crate::oap::{
     entity::text as attribute,
     streams::{Method, Streams},
@@ -20,8 +20,8 @@ pub(super) fn push(of: &Record<'_, '_>, name: &str, streams: &mut Streams) -> bo
         event_name::INSTANCE_PROPERTIES => push_properties(of, streams),
         event_name::INSTANCE_PING => push_ping(of, streams),
         event_name::SPAN_ATTACHED_EVENT => push_attached_event(of, streams),
-        event_name::MESH_HTTP => push_body(of, Method::Mesh, |out, body| out.bytes(1, body), streams),
-        event_name::MESH_TCP => push_body(of, Method::Mesh, |out, body| out.bytes(2, body), streams),
+        event_name::MESH_HTTP => push_mesh(of, 1, streams),
+        event_name::MESH_TCP => push_mesh(of, 2, streams),
         event_name::EBPF_ACCESS_LOG => push_body(of, Method::AccessLogs, |out, body| out.raw(body), streams),
         event_name::EBPF_PROCESSES => push_body(of, Method::Processes, |out, body| out.raw(body), streams),
         event_name::EBPF_PROCESS_PINGS => {
@@ -48,17 +48,24 @@ fn push_body(
     }
 }
 
+/// `ServiceMeshMetrics` of one metric, of HTTP or TCP by the number of the list that it is in.
+fn push_mesh(of: &Record<'_, '_>, number: u32, streams: &mut Streams) {
+    let write = |out: &mut Writer<'_>, body: &[u8]| out.message(number, |list| list.bytes(1, body));
+    push_body(of, Method::Mesh, write, streams);
+}
+
 /// Entries of one proxy's log follow each other on one stream, which says at its beginning whose it is.
 fn push_envoy(of: &Record<'_, '_>, number: u32, streams: &mut Streams) {
     let Some(AnyValue::Bytes(entry)) = of.record.body() else {
         return streams.drop(1, "records whose body was to be an encoded message");
     };
-    let identifier = identifier(of);
-    // Any text tells streams apart, so bytes as text will do.
-    let key: String = identifier.iter().map(|byte| char::from(*byte)).collect();
-    streams.push(Method::EnvoyAccessLogs, &key, 1, |out| {
+    let Envoy { identifier, key } = of.envoy;
+    let is_first = !streams.is_open(Method::EnvoyAccessLogs, key);
+    streams.push(Method::EnvoyAccessLogs, key, 1, |out| {
         let mut message = Writer::new(out);
-        message.bytes(1, identifier);
+        if is_first {
+            message.bytes(1, identifier);
+        }
         message.message(number, |entries| entries.bytes(1, entry));
     });
 }

@@ -33,9 +33,12 @@ pub(super) fn push<'a>(
     for scope in scopes {
         let metrics: Vec<Metric<'a>> = scope.metrics().collect();
         let items = metrics.iter().map(points).sum();
+        let is_first = !streams.is_open(Method::EnvoyMetrics, &key);
         streams.push(Method::EnvoyMetrics, &key, items, |out| {
             let mut message = Writer::new(out);
-            message.bytes(1, identifier);
+            if is_first {
+                message.bytes(1, identifier);
+            }
             for metric in &metrics {
                 message.message(2, |family| write_family(family, metric));
             }

@@ -97,7 +97,7 @@ impl Meter<'_, '_> {
             data.message(1, |single| {
                 text(single, 1, &format!("{}{ending}", self.name()));
                 write_labels(single, attributes, label);
-                if value != 0.0 {
+                if value.to_bits() != 0 {
                     single.double(3, value);
                 }
             });

@@ -5,10 +5,8 @@ mod envoy;
 mod meter;
 mod runtime;
 
-use sluice_pipeline::otlp::view::{
-    AnyValue, Metric, MetricData, Resource, ScopeGroup, Text, resource_groups,
-};
-use sluice_protocols::skywalking::attributes::{metric, resource};
+use sluice_pipeline::otlp::view::{AnyValue, Metric, MetricData, ScopeGroup, Text, resource_groups};
+use sluice_protocols::skywalking::attributes::{metric, resource, scope};
 
 use self::meter::Meter;
 use super::{
@@ -31,19 +29,21 @@ pub(super) fn translate(chunks: &[&[u8]], config: &OapConfig, streams: &mut Stre
             match scopes.scope().name.as_str() {
                 metric::JVM_SCOPE => runtime::push(Method::Jvm, &scopes, &said, streams),
                 metric::CLR_SCOPE => runtime::push(Method::Clr, &scopes, &said, streams),
-                _ => push_meters(&resource, &scopes, config, streams),
+                scope::NAME => push_meters(&scopes, &said, false, streams),
+                name => {
+                    // OAP's rules have names as identifiers; those of SDKs are none.
+                    let is_foreign = !name.is_empty()
+                        || resource.attributes().any(|pair| pair.key.starts_with(b"telemetry.sdk."));
+                    push_meters(&scopes, &Entity::of(&resource, &config.services), is_foreign, streams);
+                }
             }
         }
     }
 }
 
-fn push_meters(resource: &Resource<'_>, scopes: &ScopeGroup<'_>, config: &OapConfig, streams: &mut Streams) {
-    let entity = Entity::of(resource, &config.services);
-    // OAP's rules have names as identifiers; agents' own are those already.
-    let is_foreign = !scopes.scope().name.is_empty()
-        || resource.attributes().any(|pair| pair.key.starts_with(b"telemetry.sdk."));
+fn push_meters(scopes: &ScopeGroup<'_>, entity: &Entity, is_foreign: bool, streams: &mut Streams) {
     for metric in scopes.metrics() {
-        Meter { metric: &metric, entity: &entity, is_foreign }.push(streams);
+        Meter { metric: &metric, entity, is_foreign }.push(streams);
     }
 }
 

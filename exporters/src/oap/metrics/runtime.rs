@@ -124,7 +124,7 @@ impl<'a> Scope<'_, 'a> {
         if let Some(point) = self.points(name).next() {
             metric.message(2, |cpu| {
                 let usage = value(&point).unwrap_or_default();
-                if usage != 0.0 {
+                if usage.to_bits() != 0 {
                     cpu.double(2, usage);
                 }
             });

@@ -118,8 +118,12 @@ fn a_log_of_an_agent_goes_back_as_it_was() {
         ],
         ..LogRecord::default()
     };
-    let batch = logs(vec![group(&[("service.name", "a")], vec![log])]);
-    let log: LogData = sent(&batch, &configured("{}"), Method::Logs).remove(0);
+    let mut group = group(&[("service.name", "a")], vec![log]);
+    group.scope_logs[0].scope =
+        Some(InstrumentationScope { name: "skywalking".to_owned(), ..Default::default() });
+    let config = configured("{services: [{service: 'not {service.name}', layer: GENERAL}]}");
+    let log: LogData = sent(&logs(vec![group]), &config, Method::Logs).remove(0);
+    assert_eq!(log.service, "a", "whatever others are called");
     assert_eq!(
         (log.timestamp, log.endpoint.as_str(), log.layer.as_str(), log.service_instance.as_str()),
         (5, "/in", "", "")

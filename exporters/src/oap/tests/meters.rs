@@ -68,7 +68,7 @@ fn numbers_are_single_values_with_labels() {
     let Some(meter_data::Metric::SingleValue(single)) = &meter.metric else { panic!("a single value") };
     assert_eq!((single.name.as_str(), single.value), ("shop_orders", 5.0), "rules have names as identifiers");
     assert_eq!((single.labels[0].name.as_str(), single.labels[0].value.as_str()), ("kind", "book"));
-    let sent = meters(&metrics("", vec![gauge("as.it.was", vec![point(0, Vec::new())])]));
+    let sent = meters(&metrics("skywalking", vec![gauge("as.it.was", vec![point(0, Vec::new())])]));
     let Some(meter_data::Metric::SingleValue(single)) = &sent[0].metric else { panic!("a single value") };
     assert_eq!(single.name, "as.it.was", "an agent's own name stays");
 }
@@ -76,7 +76,7 @@ fn numbers_are_single_values_with_labels() {
 #[test]
 fn histograms_have_lower_bounds() {
     let bounds = |metric: Metric| {
-        let sent = meters(&metrics("", vec![metric]));
+        let sent = meters(&metrics("skywalking", vec![metric]));
         let Some(meter_data::Metric::Histogram(histogram)) = sent[0].metric.clone() else {
             panic!("a histogram")
         };

@@ -49,7 +49,8 @@ impl Segments {
     /// Adds a span to the segment that it is of; false if it is not SkyWalking's.
     pub(super) fn push(&mut self, span: &Span<'_>, said: &Entity, streams: &mut Streams) -> bool {
         let own = Said::of(span);
-        let (Some(trace), Some(segment)) = (own.trace, own.segment) else { return false };
+        let Some(segment) = own.segment else { return false };
+        let trace = own.trace.unwrap_or_default();
         if self.trace != trace || self.segment != segment {
             self.finish(said, streams);
             (self.trace, self.segment) = (trace.to_owned(), segment.to_owned());
@@ -209,10 +210,7 @@ fn write_log(object: &mut Writer<'_>, log: &SpanEvent<'_>) {
             let own = span_event::DATA.iter().find(|(_, theirs)| *theirs == key);
             match own.filter(|_| name == span_event::EXCEPTION) {
                 Some((ours, _)) => pair(out, 2, ours, &value),
-                None if name == span_event::EXCEPTION => {
-                    pair(out, 2, key.strip_prefix(ESCAPE).unwrap_or(key), &value);
-                }
-                None => pair(out, 2, key, &value),
+                None => pair(out, 2, key.strip_prefix(ESCAPE).unwrap_or(key), &value),
             }
         }
     });

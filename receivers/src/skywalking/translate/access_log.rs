@@ -28,27 +28,28 @@ pub(super) fn access_log(
     output: &mut Output,
 ) -> Result<(), Malformed> {
     let decoded = EbpfAccessLogMessage::decode(message)?;
+    let (mut names_node, mut names_connection) = (false, false);
     fields(MESSAGE, message, |number, value| {
-        match number {
-            1 => *node = bytes(MESSAGE, number, value)?.to_vec(),
-            2 => *connection = bytes(MESSAGE, number, value)?.to_vec(),
-            _ => {}
+        let (named, last) = match number {
+            1 => (&mut names_node, &mut *node),
+            2 => (&mut names_connection, &mut *connection),
+            _ => return Ok(()),
+        };
+        let found = bytes(MESSAGE, number, value)?;
+        if !found.is_empty() {
+            (*named, *last) = (true, found.to_vec());
         }
         Ok(())
     })?;
     let mut whole = Vec::with_capacity(message.len() + node.len() + connection.len() + 12);
     let mut writer = Writer::new(&mut whole);
-    if decoded.node.is_none() && !node.is_empty() {
-        writer.bytes(1, node);
-    }
-    if decoded.connection.is_none() && !connection.is_empty() {
-        writer.bytes(2, connection);
+    for (number, named, last) in [(1, names_node, &*node), (2, names_connection, &*connection)] {
+        if !named && !last.is_empty() {
+            writer.bytes(number, last);
+        }
     }
     writer.raw(message);
-    let place = match decoded.node {
-        Some(node) => node,
-        None => EbpfAccessLogNodeInfo::decode(node.as_slice())?,
-    };
+    let place = EbpfAccessLogNodeInfo::decode(node.as_slice())?;
     let http = decoded.protocol_log.and_then(|log| log.protocol);
     let observed = output.observed();
     output.add(

@@ -53,7 +53,7 @@ pub(super) fn web_vitals(message: &[u8], output: &mut Output) -> Result<(), Malf
     record(output, source, event_name::BROWSER_WEB_VITALS, vitals.time, |writer| {
         write_some(writer, ATTRIBUTES, browser::PAGE_PATH, &vitals.page_path);
         write_number(writer, "fmp_time", vitals.fmp_time);
-        if vitals.cls != 0.0 {
+        if vitals.cls.to_bits() != 0 {
             write_double(writer, ATTRIBUTES, &key("cls"), vitals.cls);
         }
         write_number(writer, "lcp_time", vitals.lcp_time);

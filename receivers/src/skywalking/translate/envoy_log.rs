@@ -1,13 +1,11 @@
 //! Envoy's access logs: a record an entry, which keeps it as it came, with a few attributes for reading.
 
-use sluice_pipeline::otlp::{
-    attribute::{write_attribute, write_int, write_text},
-    write::Writer,
-};
-use sluice_protocols::skywalking::attributes::{event_name, resource};
+use sluice_pipeline::otlp::attribute::{write_int, write_text};
+use sluice_protocols::skywalking::attributes::event_name;
 
 use super::{
     Malformed,
+    envoy_identifier::{self, Node, write_resource},
     output::{Items, Output},
     pair::{bytes, fields, number},
     record::{ATTRIBUTES, write_raw_body},
@@ -21,12 +19,7 @@ const METHODS: [&str; 10] =
 
 /// Writes a `StreamAccessLogsMessage`; `identifier` is that of the last message that had one.
 pub(super) fn logs(message: &[u8], identifier: &mut Vec<u8>, output: &mut Output) -> Result<(), Malformed> {
-    fields(MESSAGE, message, |number, value| {
-        if number == 1 {
-            *identifier = bytes(MESSAGE, number, value)?.to_vec();
-        }
-        Ok(())
-    })?;
+    envoy_identifier::read(MESSAGE, message, identifier)?;
     let node = Node::read(identifier)?;
     let observed = output.observed();
     let (id, cluster) = (output.repairs.text(node.id), output.repairs.text(node.cluster));
@@ -47,47 +40,6 @@ pub(super) fn logs(message: &[u8], identifier: &mut Vec<u8>, output: &mut Output
             })
         },
     )
-}
-
-/// Writes what is known of an Envoy.
-pub(super) fn write_resource(writer: &mut Writer<'_>, identifier: &[u8], id: &str, cluster: &str) {
-    if !identifier.is_empty() {
-        write_attribute(writer, 1, resource::ENVOY_IDENTIFIER, |writer| writer.bytes(7, identifier));
-    }
-    for (key, value) in [(resource::ENVOY_NODE_ID, id), (resource::ENVOY_NODE_CLUSTER, cluster)] {
-        if !value.is_empty() {
-            write_text(writer, 1, key, value);
-        }
-    }
-}
-
-/// The node of an `Identifier`.
-#[derive(Default)]
-pub(super) struct Node<'m> {
-    pub(super) id: &'m [u8],
-    pub(super) cluster: &'m [u8],
-}
-
-impl<'m> Node<'m> {
-    pub(super) fn read(identifier: &'m [u8]) -> Result<Self, Malformed> {
-        const IDENTIFIER: &str = "Identifier";
-        const NODE: &str = "Node";
-        let mut node = Self::default();
-        fields(IDENTIFIER, identifier, |number, value| {
-            if number != 1 {
-                return Ok(());
-            }
-            fields(NODE, bytes(IDENTIFIER, number, value)?, |number, value| {
-                match number {
-                    1 => node.id = bytes(NODE, number, value)?,
-                    2 => node.cluster = bytes(NODE, number, value)?,
-                    _ => {}
-                }
-                Ok(())
-            })
-        })?;
-        Ok(node)
-    }
 }
 
 /// What is read of an entry; of fields that occur twice the last one counts.

@@ -14,11 +14,11 @@ use sluice_protocols::{
 
 use super::{
     Malformed,
-    envoy_log::{Node, write_resource},
+    envoy_identifier::{self, Node, write_resource},
     meter::{CUMULATIVE, METADATA},
     nanoseconds,
     output::{Items, Output},
-    pair::{bytes, escaped, fields},
+    pair::escaped,
 };
 
 const MESSAGE: &str = "StreamMetricsMessage";
@@ -33,12 +33,7 @@ pub(super) fn metrics(
     output: &mut Output,
 ) -> Result<(), Malformed> {
     let families = StreamMetricsMessage::decode(message)?.envoy_metrics;
-    fields(MESSAGE, message, |number, value| {
-        if number == 1 {
-            *identifier = bytes(MESSAGE, number, value)?.to_vec();
-        }
-        Ok(())
-    })?;
+    envoy_identifier::read(MESSAGE, message, identifier)?;
     let node = Node::read(identifier)?;
     let (id, cluster) = (output.repairs.text(node.id), output.repairs.text(node.cluster));
     output.add(
@@ -113,11 +108,16 @@ fn write_histogram(writer: &mut Writer<'_>, metric: &Metric) {
     writer.fixed64(4, histogram.sample_count);
     writer.double(5, histogram.sample_sum);
     let (mut counts, mut bounds) = (Vec::new(), Vec::new());
-    let mut before = 0;
-    for bucket in histogram.bucket.iter().filter(|bucket| bucket.upper_bound.is_finite()) {
-        counts.extend(bucket.cumulative_count.saturating_sub(before).to_le_bytes());
-        bounds.extend(bucket.upper_bound.to_le_bytes());
-        before = before.max(bucket.cumulative_count);
+    let (mut before, mut highest) = (0, f64::NEG_INFINITY);
+    let finite = histogram.bucket.iter().filter(|bucket| bucket.upper_bound.is_finite());
+    // OTLP takes bounds in ascending order only, as Envoy sends them.
+    for bucket in finite {
+        if bucket.upper_bound > highest {
+            counts.extend(bucket.cumulative_count.saturating_sub(before).to_le_bytes());
+            bounds.extend(bucket.upper_bound.to_le_bytes());
+            before = before.max(bucket.cumulative_count);
+            highest = bucket.upper_bound;
+        }
     }
     counts.extend(histogram.sample_count.saturating_sub(before).to_le_bytes());
     writer.bytes(6, &counts);

@@ -14,7 +14,7 @@ use super::{
     Malformed, nanoseconds,
     output::{Output, Repairs},
     pair::{bytes, fields, number, pair, small_number, write_pair},
-    record::{ATTRIBUTES, write_body, write_some},
+    record::{AGENT_SCOPE, ATTRIBUTES, write_body, write_some},
 };
 
 const LOG: &str = "LogData";
@@ -55,7 +55,7 @@ pub(super) fn log(
         write_some(writer, 1, resource::SERVICE_INSTANCE, instance);
         write_some(writer, 1, resource::SERVICE_LAYER, layer);
     };
-    output.add(resource, |items| {
+    output.add_scoped(resource, AGENT_SCOPE, |items| {
         items.item(1, |writer, repairs| {
             if log.timestamp != 0 {
                 writer.fixed64(1, nanoseconds(log.timestamp));

@@ -17,7 +17,7 @@ use super::{
     Malformed, nanoseconds,
     output::{Items, Output},
     pair::escaped,
-    record::Source,
+    record::{AGENT_SCOPE, Source},
 };
 
 /// `NumberDataPoint.attributes`, `HistogramDataPoint.attributes`.
@@ -63,9 +63,14 @@ fn write(meter: MeterData, header: &mut Header, output: &mut Output) -> Result<(
     // Without a metric it only says whose the others are.
     let Some(metric) = meter.metric else { return Ok(()) };
     let source = Source { service: &header.service, instance: &header.instance, ..Source::default() };
-    let time = nanoseconds(header.timestamp);
-    output.add(
+    let time = match header.timestamp {
+        // On a stream in the end it would be of the time of the meter before it.
+        0 => output.observed(),
+        time => nanoseconds(time),
+    };
+    output.add_scoped(
         |writer| source.write(writer),
+        AGENT_SCOPE,
         |items| match &metric {
             Metric::SingleValue(single) => write_gauge(items, single, time),
             Metric::Histogram(histogram) if is_regular(&histogram.values) => {

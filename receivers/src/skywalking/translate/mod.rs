@@ -5,6 +5,7 @@
 mod access_log;
 mod attached_event;
 mod browser;
+mod envoy_identifier;
 mod envoy_log;
 mod envoy_metrics;
 mod event;

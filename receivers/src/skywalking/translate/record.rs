@@ -15,6 +15,8 @@ use super::{
     pair::escaped,
 };
 
+/// The encoded scope of logs and meters.
+pub(super) const AGENT_SCOPE: &[u8] = b"\x0a\x0askywalking";
 /// `LogRecord.attributes`.
 pub(super) const ATTRIBUTES: u32 = 6;
 /// `LogRecord.body`.

@@ -2,11 +2,15 @@
 
 #![expect(clippy::disallowed_methods, reason = "the client, and what it asks, is the test itself")]
 
+mod agents;
+mod http;
+mod streams;
+
 use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,6 +21,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use prost::Message as _;
 use sluice_pipeline::{
     Batch, Consumer, Demand, Failure, Outlet, Permit, Reply, Signal,
@@ -33,9 +38,10 @@ use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream},
     sync::{Notify, mpsc},
+    task::JoinHandle,
 };
 
-use super::{Config, SkyWalking};
+use super::{Config, STREAM_WINDOW, SkyWalking, intake::CUT};
 
 const COLLECT: &str = "/skywalking.v3.TraceSegmentReportService/collect";
 const KEEP_ALIVE: &str = "/skywalking.v3.ManagementService/keepAlive";
@@ -158,17 +164,23 @@ async fn answer(response: Response<Incoming>) -> Answer {
 
 /// A connection, and a call on it with this body.
 async fn call(server: SocketAddr, path: &str, body: SentBody) -> Answer {
+    let (response, connection) = begin(server, path, body).await;
+    let answer = answer(response).await;
+    connection.abort();
+    answer
+}
+
+/// The same, whose answer has just begun.
+async fn begin(server: SocketAddr, path: &str, body: SentBody) -> (Response<Incoming>, JoinHandle<()>) {
     let io = hyper_util::rt::TokioIo::new(TcpStream::connect(server).await.unwrap());
     let executor = hyper_util::rt::TokioExecutor::new();
     let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let connection = tokio::spawn(async { drop(connection.await) });
     let request = Request::post(format!("http://{server}{path}"))
         .header("content-type", "application/grpc")
         .body(body)
         .unwrap();
-    let answer = answer(sender.send_request(request).await.unwrap()).await;
-    connection.abort();
-    answer
+    (sender.send_request(request).await.unwrap(), connection)
 }
 
 fn whole(body: Vec<u8>) -> SentBody {
@@ -213,23 +225,6 @@ fn ok(body: &'static [u8]) -> Answer {
 const EMPTY: &[u8] = &[0, 0, 0, 0, 0];
 
 #[tokio::test]
-async fn a_stream_is_handed_over_while_it_lives_and_answered_at_its_end() {
-    let fixture = start().await;
-    let (sender, body) = open();
-    let call = tokio::spawn(call(fixture.grpc, COLLECT, body));
-    sender.send(framed(&segment(2, 0))).await.unwrap();
-    fixture.pipeline.holds(2).await;
-    let second = framed(&segment(3, 0));
-    sender.send(second[..9].to_vec()).await.unwrap();
-    sender.send(second[9..].to_vec()).await.unwrap();
-    fixture.pipeline.holds(5).await;
-    drop(sender);
-    assert_eq!(call.await.unwrap(), ok(EMPTY));
-    fixture.pipeline.batches.lock().unwrap().clear();
-    assert_eq!(fixture.budget.used(), 0, "nothing stays charged");
-}
-
-#[tokio::test]
 async fn agents_of_all_ages_are_answered() {
     let fixture = start().await;
     for path in [COLLECT, "/TraceSegmentReportService/collect"] {
@@ -241,53 +236,6 @@ async fn agents_of_all_ages_are_answered() {
         );
     }
     assert_eq!(call(fixture.grpc, KEEP_ALIVE, whole(framed(b""))).await, ok(EMPTY));
-    assert_eq!(fixture.pipeline.items(), 3);
-}
-
-#[tokio::test]
-async fn a_busy_pipeline_stops_the_stream_and_loses_nothing() {
-    let fixture = start().await;
-    fixture.pipeline.busy.store(true, Ordering::Relaxed);
-    let (sender, body) = open();
-    let call = tokio::spawn(call(fixture.grpc, COLLECT, body));
-    let large = framed(&segment(1, 60_000));
-    let mut sent = 0;
-    // Until flow control lets no more go.
-    while tokio::time::timeout(Duration::from_millis(500), sender.send(large.clone())).await.is_ok() {
-        sent += 1;
-        assert!(sent < 1000, "the stream is read on and on");
-    }
-    fixture.pipeline.refused.notified().await;
-    fixture.pipeline.busy.store(false, Ordering::Relaxed);
-    fixture.pipeline.holds(sent).await;
-    drop(sender);
-    assert_eq!(call.await.unwrap().status, "0");
-}
-
-#[tokio::test]
-async fn a_broken_message_costs_only_itself() {
-    let fixture = start_with("max_recv_msg_size_mib: 1", "", &[Signal::Traces]).await;
-    let body = [
-        framed(&segment(1, 0)),
-        framed(&[0x1a, 0x09, 0x01]),
-        framed(&segment(1, 2 << 20)),
-        framed(&segment(1, 0)),
-    ]
-    .concat();
-    assert_eq!(call(fixture.grpc, COLLECT, whole(body)).await, ok(EMPTY));
-    assert_eq!(fixture.pipeline.items(), 2);
-}
-
-#[tokio::test]
-async fn a_client_that_leaves_leaves_what_it_sent() {
-    let fixture = start().await;
-    let (sender, body) = open();
-    let leaving = tokio::spawn(call(fixture.grpc, COLLECT, body));
-    sender.send(framed(&segment(2, 0))).await.unwrap();
-    fixture.pipeline.holds(2).await;
-    sender.send(framed(&segment(2, 0))[..7].to_vec()).await.unwrap();
-    leaving.abort();
-    assert_eq!(call(fixture.grpc, COLLECT, whole(framed(&segment(1, 0)))).await, ok(EMPTY));
     assert_eq!(fixture.pipeline.items(), 3);
 }
 
@@ -330,16 +278,18 @@ async fn the_port_speaks_otlp_and_tells_its_health() {
 }
 
 #[tokio::test]
-async fn streams_end_when_the_receiver_stops() {
+async fn who_watches_its_health_is_told_when_the_receiver_stops() {
     let mut fixture = start().await;
-    let (sender, body) = open();
-    let call = tokio::spawn(call(fixture.grpc, COLLECT, body));
-    sender.send(framed(&segment(1, 0))).await.unwrap();
-    fixture.pipeline.holds(1).await;
-    let begin = Instant::now();
+    let watch = "/grpc.health.v1.Health/Watch";
+    let (response, _connection) = begin(fixture.grpc, watch, whole(framed(b""))).await;
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, [0, 0, 0, 0, 2, 8, 1][..]);
+    let rest = tokio::spawn(body.collect());
     fixture.receiver.stop(Instant::now() + Duration::from_secs(20)).await;
-    assert!(begin.elapsed() < Duration::from_secs(10), "it does not wait for its clients");
-    assert_eq!(call.await.unwrap().status, "14");
+    let rest = rest.await.unwrap().unwrap();
+    assert_eq!(rest.trailers().unwrap()["grpc-status"], "14");
+    assert_eq!(rest.to_bytes(), [0, 0, 0, 0, 2, 8, 2][..]);
 }
 
 #[tokio::test]
@@ -380,71 +330,6 @@ impl MapBody for Response<Bytes> {
     fn map_body(self) -> (StatusCode, Bytes) {
         (self.status(), self.into_body())
     }
-}
-
-#[tokio::test]
-async fn every_path_takes_its_json() {
-    let fixture = start().await;
-    let segments =
-        r#"[{"traceId":"t","traceSegmentId":"s","spans":[{"spanId":"0","spanType":"Entry"},{"spanId":1}]}]"#;
-    for (path, body, items, status) in [
-        ("/v3/segments", segments, 2, 200_u16),
-        ("/v3/segment", r#"{"spans":[{}]}"#, 1, 200),
-        ("/v3/logs", r#"[{"service":"s"},{"body":{"text":{"text":"t"}}}]"#, 2, 200),
-        ("/v3/events", r#"[{"uuid":"u","layer":"GENERAL"}]"#, 1, 200),
-        ("/v3/management/reportProperties", r#"{"service":"s","properties":[]}"#, 1, 200),
-        ("/v3/management/keepAlive", r#"{"service":"s"}"#, 1, 200),
-        ("/browser/perfData", "{}", 1, 204),
-        ("/browser/perfData/webVitals", r#"{"cls":0.5}"#, 1, 204),
-        ("/browser/perfData/webInteractions", r#"[{"inpTime":1},{}]"#, 2, 204),
-        ("/browser/perfData/resources", r#"[{"name":"a.js"}]"#, 1, 204),
-        ("/browser/errorLog", "{}", 1, 204),
-        ("/browser/errorLogs", "[{},{}]", 2, 204),
-        ("/v3/segments", "[]", 0, 200),
-    ] {
-        let before = fixture.pipeline.items();
-        assert_eq!(post(&fixture, path, body).await.0, status, "{path}");
-        assert_eq!(fixture.pipeline.items() - before, items, "{path}");
-    }
-    let log = v3::LogData { service: "s".to_owned(), ..Default::default() }.encode_to_vec();
-    let (status, body) = post(&fixture, "/logging", log).await;
-    assert_eq!((status, &body[..]), (StatusCode::OK, &br#"{"status":"success","msg":"success"}"#[..]));
-}
-
-#[tokio::test]
-async fn json_of_the_wrong_shape_is_refused_whole() {
-    let fixture = start().await;
-    for body in ["", "{", "[{}", r#"[{"spans":[{}]},{"spans":1}]"#, "null", "\u{1}"] {
-        assert_eq!(post(&fixture, "/v3/segments", body).await.0, 400_u16, "{body}");
-    }
-    assert_eq!(post(&fixture, "/v3/segments", vec![0xff]).await.0, 400_u16);
-    assert_eq!(post(&fixture, "/nothing", "{}").await.0, 404_u16);
-    assert_eq!(fixture.pipeline.items(), 0);
-    assert_eq!(fixture.budget.used(), 0);
-}
-
-#[tokio::test]
-async fn a_busy_pipeline_asks_http_clients_to_come_again() {
-    let fixture = start().await;
-    fixture.pipeline.busy.store(true, Ordering::Relaxed);
-    let answer = send(&fixture, Request::post("/v3/segment"), Bytes::from_static(br#"{"spans":[{}]}"#)).await;
-    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
-}
-
-#[tokio::test]
-async fn pages_of_any_origin_may_send() {
-    let fixture = start().await;
-    let preflight = Request::options("/browser/perfData")
-        .header("origin", "https://shop.example")
-        .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "content-type, sw8");
-    let answer = send(&fixture, preflight, Bytes::new()).await;
-    assert_eq!(answer.status(), 204_u16);
-    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
-    assert_eq!(answer.headers()["access-control-allow-headers"], "content-type, sw8");
-    let sent = Request::post("/browser/perfData").header("origin", "https://shop.example");
-    let answer = send(&fixture, sent, Bytes::from_static(b"{}")).await;
-    assert_eq!(answer.headers()["access-control-allow-origin"], "*");
 }
 
 #[test]

@@ -1,5 +1,4 @@
 //! What survives between Zipkin and OTLP: the translations of the `zipkin` receiver and exporter, back to back.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{borrow::Cow, collections::BTreeMap};
 

@@ -1,4 +1,4 @@
-//! SkyWalking's own agents in front of Sluice.
+//! SkyWalking's agents for Python and Node.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -7,34 +7,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use sluice_protocols::skywalking::id::Rules;
 
-use crate::support::{Setup, Sluice, ZipkinServer, eventually, get, lines, node_server, python_server, sum};
-
-/// A receiver with both protocols into a file for each signal.
-fn start(setup: &Setup, keys: &str) -> Sluice {
-    let directory = setup.directory.path().display();
-    let config = format!(
-        "receivers:
-  skywalking:
-    protocols: {{grpc: {{endpoint: '{}'}}, http: {{endpoint: '{}'}}}}
-{keys}
-exporters:
-  file/traces: {{path: {directory}/traces.jsonl, flush_interval: 100ms}}
-  file/metrics: {{path: {directory}/metrics.jsonl, flush_interval: 100ms}}
-  file/logs: {{path: {directory}/logs.jsonl, flush_interval: 100ms}}
-service:
-  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: {}, port: {}}}}}}}}}]}}}}
-  pipelines:
-    traces: {{receivers: [skywalking], exporters: [file/traces]}}
-    metrics: {{receivers: [skywalking], exporters: [file/metrics]}}
-    logs: {{receivers: [skywalking], exporters: [file/logs]}}
-",
-        setup.grpc,
-        setup.http,
-        setup.telemetry.ip(),
-        setup.telemetry.port()
-    );
-    setup.start(&config, setup.grpc)
-}
+use super::{attribute, hexadecimal, items, span, start};
+use crate::support::{Setup, ZipkinServer, eventually, get, node_server, python_server, sum};
 
 /// An agent that goes on until it is dropped.
 struct Agent {
@@ -74,47 +48,6 @@ impl Drop for Agent {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
-}
-
-/// All items of a signal that have arrived, each beside its resource.
-fn items(setup: &Setup, signal: &str) -> Vec<(Value, Value)> {
-    let [groups, scopes, items] = match signal {
-        "traces" => ["resourceSpans", "scopeSpans", "spans"],
-        "metrics" => ["resourceMetrics", "scopeMetrics", "metrics"],
-        _ => ["resourceLogs", "scopeLogs", "logRecords"],
-    };
-    let text = std::fs::read_to_string(setup.path(&format!("{signal}.jsonl"))).unwrap_or_default();
-    // The last line may be half written.
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let mut found = Vec::new();
-    for group in lines(whole).iter().flat_map(|line| list(&line[groups])) {
-        for item in list(&group[scopes]).iter().flat_map(|scope| list(&scope[items])) {
-            found.push((group["resource"].clone(), item));
-        }
-    }
-    found
-}
-
-fn attribute(owner: &Value, key: &str) -> Value {
-    let attributes = owner["attributes"].as_array().cloned().unwrap_or_default();
-    let found = attributes.iter().find(|attribute| attribute["key"] == key);
-    let value = found.map(|found| found["value"].clone()).unwrap_or_default();
-    value["stringValue"].as_str().or(value["intValue"].as_str()).map_or(Value::Null, Into::into)
-}
-
-fn span(setup: &Setup, kind: u64, name: &str) -> (Value, Value) {
-    let mut found = None;
-    eventually(&format!("a span {name} of kind {kind} arrives"), || {
-        found =
-            items(setup, "traces").into_iter().find(|(_, span)| span["name"] == name && span["kind"] == kind);
-        found.is_some()
-    });
-    found.unwrap()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn spans_and_logs_of_the_python_agent_arrive(protocol: &str) {
