@@ -45,6 +45,8 @@ mod oap_balance;
 #[cfg(test)]
 mod oap_exchanges;
 #[cfg(test)]
+mod oap_kubernetes;
+#[cfg(test)]
 mod oap_otlp;
 #[cfg(test)]
 mod power_cuts;
