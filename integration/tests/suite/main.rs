@@ -49,6 +49,8 @@ mod oap_kubernetes;
 #[cfg(test)]
 mod oap_otlp;
 #[cfg(test)]
+mod oap_relay;
+#[cfg(test)]
 mod power_cuts;
 #[cfg(test)]
 mod prometheus;
