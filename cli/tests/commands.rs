@@ -1,5 +1,6 @@
 //! The commands as a user runs them. Having these tests also makes `cargo test` build the binary that the integration
 //! suite starts.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     path::Path,
