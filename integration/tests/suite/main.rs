@@ -51,6 +51,8 @@ mod oap_otlp;
 #[cfg(test)]
 mod oap_relay;
 #[cfg(test)]
+mod oap_satellite;
+#[cfg(test)]
 mod power_cuts;
 #[cfg(test)]
 mod prometheus;
