@@ -8,6 +8,8 @@
 mod api;
 mod config;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod informer;
 mod resources;
 #[cfg(any(test, feature = "testing"))]
