@@ -54,6 +54,11 @@ pub(crate) enum Command {
     /// Write a commented configuration to start from
     #[command(after_help = "Example:\n  sluice init gateway.yaml")]
     Init(InitOptions),
+    /// Make a configuration of one that another program has
+    #[command(
+        after_help = "Example:\n  sluice convert --from satellite satellite_config.yaml > sluice.yaml && sluice validate --config sluice.yaml\n\nWhat has no counterpart is a comment in it."
+    )]
+    Convert(ConvertOptions),
     /// Show kernel events on the traces of a small application of its own
     #[command(
         after_help = "Example:\n  sudo sluice demo\n\nWithout the privileges for the kernel side it says what is missing, and shows the rest."
@@ -145,6 +150,21 @@ pub(crate) struct InitOptions {
     /// The file to write, which must not exist; - for standard output
     #[arg(default_value = "sluice.yaml")]
     pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertOptions {
+    /// Whose configuration it is
+    #[arg(long)]
+    pub(crate) from: Origin,
+    /// The configuration
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Origin {
+    /// SkyWalking Satellite
+    Satellite,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod arguments;
 mod components;
 mod configuration;
+mod convert;
 mod demo;
 #[cfg(feature = "ebpf")]
 mod doctor;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::PrintConfig(options)) => print_config::print(&options, &registry),
         Some(Command::Schema) => schema::print(&registry),
         Some(Command::Init(options)) => init::init(&options),
+        Some(Command::Convert(options)) => convert::convert(&options),
         Some(Command::Demo(options)) => demo::demo(&options),
         Some(Command::DemoActor(options)) => demo::act(&options),
         Some(Command::Doctor(options)) => doctor::examine(&options),

@@ -1,5 +1,6 @@
 //! The commands as a user runs them. Having these tests also makes `cargo test` build the binary that the integration
 //! suite starts.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     path::Path,
@@ -21,6 +22,149 @@ fn what_init_writes_is_valid_and_never_overwritten() {
     assert_eq!(run(&["init", "start.yaml"]).status.code(), Some(1));
     let shown = run(&["init", "-"]).stdout;
     assert_eq!(shown, std::fs::read(directory.path().join("start.yaml")).unwrap());
+}
+
+/// What `sluice convert` makes of a configuration of Satellite, which must be valid.
+fn converted(directory: &Path, satellite: &str) -> String {
+    std::fs::write(directory.join("satellite.yaml"), satellite).unwrap();
+    let converted = sluice(directory, &["convert", "--from", "satellite", "satellite.yaml"]).unwrap();
+    let text = String::from_utf8(converted.stdout).unwrap();
+    assert!(converted.status.success(), "{text}{}", String::from_utf8_lossy(&converted.stderr));
+    std::fs::write(directory.join("sluice.yaml"), &text).unwrap();
+    let checked = sluice(directory, &["validate", "--config", "sluice.yaml"]).unwrap();
+    assert!(checked.status.success(), "{}\n{text}", String::from_utf8_lossy(&checked.stderr));
+    text
+}
+
+fn assert_lines(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.lines().any(|it| it.trim() == *line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_configuration_of_satellite_becomes_one_that_is_valid() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = converted(
+        directory.path(),
+        r#"
+logger:
+  log_pattern: '%time [%level] %msg'
+  level: ${SATELLITE_LOGGER_LEVEL:"info"}
+telemetry:
+  cluster: c
+  export_type: ${SATELLITE_TELEMETRY_EXPORT_TYPE:prometheus,pprof}
+  prometheus:
+    address: ${SATELLITE_TELEMETRY_PROMETHEUS_ADDRESS::1235}
+    endpoint: /metrics
+sharing:
+  clients:
+    - plugin_name: grpc-client
+      finder_type: ${SATELLITE_GRPC_CLIENT_FINDER:static}
+      server_addr: oap-1:11800, oap-2:11800
+      authentication: "pa$$word"
+      check_period: ${SATELLITE_GRPC_CHECK_PERIOD:5}
+      enable_TLS: ${SATELLITE_GRPC_ENABLE_TLS:false}
+      timeout: {unary: 5s, stream: 15s}
+  servers:
+    - plugin_name: grpc-server
+      address: ${SATELLITE_GRPC_ADDRESS:":11800"}
+      accept_limit:
+        cpu_utilization: ${CPU:75}
+        connection_count: 100
+    - plugin_name: http-server
+      address: 127.0.0.1:12800
+pipes:
+  - common_config: {pipe_name: logpipe}
+    gatherer:
+      server_name: grpc-server
+      receiver: {plugin_name: grpc-native-log-receiver}
+      queue: {plugin_name: memory-queue, partition: 4, event_buffer_size: 5000}
+    processor: {filters: }
+    sender:
+      fallbacker:
+        plugin_name: timer-fallbacker
+        max_attempts: 3
+        exponential_backoff: 2000
+        max_backoff: ${MOST:5000}
+      flush_time: 1000
+      client_name: grpc-client
+      forwarders: [{plugin_name: native-log-grpc-forwarder}]
+  - gatherer: {receiver: {plugin_name: grpc-native-meter-receiver}, queue: {plugin_name: memory-queue, colour: red}}
+    sender:
+      forwarders:
+        - {plugin_name: native-meter-grpc-forwarder, routing_rule_lru_cache_size: 300, routing_rule_lru_cache_ttl: 60}
+"#,
+    );
+    assert_lines(
+        &text,
+        &[
+            "endpoint: \"${env:SATELLITE_GRPC_ADDRESS:-:11800}\"",
+            "endpoint: \"127.0.0.1:12800\"",
+            "max_connections: 100",
+            "max_cpu_utilization: ${env:CPU:-75}",
+            "timeout: \"15s\"",
+            "retry_on_failure: {initial_interval: \"2000ms\", max_interval: \"${env:MOST:-5000}ms\"}",
+            "endpoints: [\"oap-1:11800\", \"oap-2:11800\"]",
+            "authentication: \"pa$$$$word\"",
+            "check_period: \"${env:SATELLITE_GRPC_CHECK_PERIOD:-5}s\"",
+            "routing: {cache_size: 300, cache_ttl: \"60s\"}",
+            "level: \"${env:SATELLITE_LOGGER_LEVEL:-info}\"",
+            "- pull: {exporter: {prometheus: {host: \"0.0.0.0\", port: 1235}}}",
+            "# Not carried over: pipes.gatherer.queue.partition: a queue is not cut into partitions; see \
+             sending_queue.num_consumers",
+            "# Not carried over: pipes.gatherer.queue.colour: no setting of Satellite's that this converter knows",
+        ],
+    );
+    let once = "# Not carried over: pipes.sender.flush_time: messages go on as they arrive";
+    assert_eq!(text.lines().filter(|line| *line == once).count(), 1, "{text}");
+    std::fs::write(directory.path().join("other.yaml"), "receivers: {}\n").unwrap();
+    let refused = sluice(directory.path(), &["convert", "--from", "satellite", "other.yaml"]).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
+fn satellites_finder_queue_and_meters_are_carried_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = converted(
+        directory.path(),
+        r#"
+telemetry:
+  service: ${SATELLITE_TELEMETRY_SERVICE:satellite-service}
+  instance: ${SATELLITE_TELEMETRY_INSTANCE:satellite-instance}
+  export_type: metrics_service
+  metrics_service: {client_name: grpc-client, interval: 10, metric_prefix: sw_stl_}
+sharing:
+  clients:
+    - plugin_name: grpc-client
+      finder_type: ${SATELLITE_GRPC_CLIENT_FINDER:kubernetes}
+      kubernetes_config:
+        api_server: ${SATELLITE_KUBERNETES_API_SERVER:}
+        namespaces: [oap]
+        kind: ${SATELLITE_KUBERNETES_KIND:pod}
+        selector: {label: "${SATELLITE_KUBERNETES_SELECTOR:app=oap}", field: }
+        extra_port: {port: 11801}
+  servers:
+    - plugin_name: grpc-server
+pipes:
+  - gatherer:
+      receiver: {plugin_name: grpc-native-log-receiver}
+      queue: {plugin_name: mmap-queue, segment_size: 262114, queue_dir: a}
+"#,
+    );
+    assert_lines(
+        &text,
+        &[
+            "storage: file_storage",
+            "kind: \"${env:SATELLITE_KUBERNETES_KIND:-pod}\"",
+            "namespaces: [\"oap\"]",
+            "label_selector: \"${env:SATELLITE_KUBERNETES_SELECTOR:-app=oap}\"",
+            "port: 11801",
+            "service: \"${env:SATELLITE_TELEMETRY_SERVICE:-satellite-service}\"",
+            "interval: \"10s\"",
+            "prefix: \"sw_stl_\"",
+        ],
+    );
 }
 
 #[test]

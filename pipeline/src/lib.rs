@@ -14,6 +14,7 @@ pub mod from_files;
 pub mod graph;
 pub mod grpc;
 pub mod http;
+pub mod kubernetes;
 pub mod otlp;
 pub mod outlet;
 pub mod reply;

@@ -3,12 +3,17 @@
 //! servers are watched, and one that comes gets its share.
 
 mod config;
+mod finder;
+mod meters;
 #[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Instant};
 
-pub use config::{EndpointConfig, OapConfig, RoutingConfig, WeightedEndpoint};
+pub use config::{
+    EndpointConfig, KubernetesConfig, MetersConfig, OapConfig, RoutingConfig, SelectConfig, ServerKind,
+    WeightedEndpoint,
+};
 use futures_util::future::BoxFuture;
 use sluice_pipeline::{
     component::{
@@ -19,13 +24,15 @@ use sluice_pipeline::{
 };
 use tokio::task::JoinHandle;
 
+use self::meters::Reporter;
 use crate::authenticator::sensitive;
 
 /// The `oap` extension.
 pub struct Oap {
     context: ComponentContext,
     channel: Arc<BalancedChannel>,
-    follows: Option<JoinHandle<()>>,
+    meters: Option<MetersConfig>,
+    running: Vec<JoinHandle<()>>,
 }
 
 impl ExtensionFactory for Oap {
@@ -54,16 +61,21 @@ impl ExtensionFactory for Oap {
                 })
             })
             .transpose()?;
+        let meters = config.satellite_meters.clone();
         let settings = BalancedSettings {
             key: "endpoints",
-            destinations: config.endpoints.iter().map(EndpointConfig::destination).collect(),
+            destinations: config.destinations(),
+            found: match &config.kubernetes {
+                Some(kubernetes) => finder::found(kubernetes, &context.component)?,
+                None => Vec::new(),
+            },
             client: config.client(""),
             authentication,
             check_period: config.check_period.into(),
             affinity: config.affinity(),
         };
         let channel = Arc::new(BalancedChannel::new(&settings, &context.component)?);
-        Ok(Box::new(Self { context: context.component, channel, follows: None }))
+        Ok(Box::new(Self { context: context.component, channel, meters, running: Vec::new() }))
     }
 }
 
@@ -80,16 +92,23 @@ impl Extension for Oap {
         Box::pin(async move {
             let follow = Arc::clone(&self.channel).follow();
             let ComponentContext { status, id, .. } = &self.context;
-            self.follows = Some(status.supervise(Kind::Extension, id, "following the OAP servers", follow));
+            self.running.push(status.supervise(Kind::Extension, id, "following the OAP servers", follow));
+            if let Some(config) = self.meters.take() {
+                let report = Reporter::new(config, Arc::clone(&self.channel) as Arc<dyn Backend>).run();
+                self.running.push(status.supervise(
+                    Kind::Extension,
+                    id,
+                    "reporting Satellite's meters",
+                    report,
+                ));
+            }
             Ok(())
         })
     }
 
     fn stop(&mut self, _deadline: Instant) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if let Some(follows) = self.follows.take() {
-                follows.abort();
-            }
+            self.running.drain(..).for_each(|task| task.abort());
         })
     }
 }

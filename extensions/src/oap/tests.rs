@@ -9,8 +9,7 @@ use crate::authenticator::testing::{built, decoded, wrong};
 fn one_server_on_this_machine_is_the_default() {
     let config = decoded::<Oap>("{}");
     assert_eq!(config.problems(), []);
-    let destinations: Vec<_> = config.endpoints.iter().map(EndpointConfig::destination).collect();
-    assert_eq!(destinations, [Destination { endpoint: "localhost:11800".to_owned(), weight: 1 }]);
+    assert_eq!(config.destinations(), [Destination { endpoint: "localhost:11800".to_owned(), weight: 1 }]);
     assert!(config.client("").tls.insecure, "OAP listens without TLS");
     assert_eq!(config.check_period.as_secs(), 5);
     assert_eq!((config.routing.cache_size, config.routing.cache_ttl.as_secs()), (5000, 180));
@@ -20,7 +19,7 @@ fn one_server_on_this_machine_is_the_default() {
 fn servers_have_weights_and_connections_may_be_encrypted() {
     let config =
         decoded::<Oap>("{endpoints: ['oap-1:11800', {endpoint: 'oap-2:11800', weight: 3}], tls: {}}");
-    let weights: Vec<_> = config.endpoints.iter().map(|endpoint| endpoint.destination().weight).collect();
+    let weights: Vec<_> = config.destinations().iter().map(|destination| destination.weight).collect();
     assert_eq!(weights, [1, 3]);
     assert!(!config.client("").tls.insecure);
 }
@@ -32,6 +31,17 @@ fn relaying_and_sending_are_offered() {
 }
 
 #[test]
+fn servers_in_kubernetes_take_the_place_of_the_default() {
+    let config = decoded::<Oap>("{kubernetes: {label_selector: app=oap}}");
+    assert_eq!(config.problems(), []);
+    assert_eq!(config.destinations(), []);
+    let SelectConfig { namespaces, kind, port, .. } = config.kubernetes.unwrap().select;
+    assert_eq!((namespaces.as_slice(), kind, port), (&["default".to_owned()][..], ServerKind::Pod, 11800));
+    let both = decoded::<Oap>("{endpoints: ['oap:11800'], kubernetes: {label_selector: app=oap}}");
+    assert_eq!(both.destinations().len(), 1);
+}
+
+#[test]
 fn what_cannot_work_is_named() {
     let keys = |yaml: &str| wrong::<Oap>(yaml).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert_eq!(keys("{endpoints: []}"), ["endpoints"]);
@@ -39,7 +49,15 @@ fn what_cannot_work_is_named() {
         keys("{endpoints: [oap, {endpoint: 'oap:1', weight: 0}]}"),
         ["endpoints.0", "endpoints.1.weight"]
     );
-    assert_eq!(keys("{kubernetes: {namespace: a}}"), ["kubernetes"]);
+    assert_eq!(keys("{kubernetes: }"), ["kubernetes.label_selector"]);
+    assert_eq!(
+        keys("{kubernetes: {namespaces: [a/b], port: 0, label_selector: a=b, api_server: nowhere}, tls: {}}"),
+        ["kubernetes.api_server", "kubernetes.namespaces", "kubernetes.port", "tls.server_name_override"]
+    );
+    assert_eq!(
+        keys("{satellite_meters: {service: '', interval: 0s}}"),
+        ["satellite_meters.service", "satellite_meters.interval"]
+    );
     assert_eq!(keys("{check_period: 0s, authentication: \"a\\nb\"}"), ["check_period", "authentication"]);
     assert_eq!(keys("{tls: {ca_file: /nowhere/ca}}"), ["tls.ca_file"]);
     let messages: String =

@@ -3,7 +3,7 @@
 Each message is a line of JSON in the file, written before the call that it came in is answered: the method's path, and the
 message in protobuf's JSON.
 
-Arguments: --port N --log FILE
+Arguments: [--host ADDRESS] --port N --log FILE
 """
 
 import argparse
@@ -30,6 +30,7 @@ class Notes:
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--log", required=True)
     arguments = parser.parse_args()
@@ -43,7 +44,7 @@ def main():
         servicer = base()
         servicer.collect = notes.collect
         add(servicer, server)
-    if server.add_insecure_port(f"127.0.0.1:{arguments.port}") == 0:
+    if server.add_insecure_port(f"{arguments.host}:{arguments.port}") == 0:
         raise SystemExit("the port is taken")
     server.start()
     server.wait_for_termination()

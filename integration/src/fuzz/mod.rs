@@ -6,6 +6,7 @@
 mod credentials;
 mod engine;
 mod http;
+mod kubernetes;
 mod mutate;
 mod protobuf;
 mod queue;

@@ -17,7 +17,7 @@ use sluice_pipeline::otlp::{check, count, json, view};
 use sluice_receivers::ebpf_network::http::MAX_MEMORY;
 use sluice_receivers::zipkin::{Format, translate};
 
-use super::{Limits, Target, credentials, http, queue, redaction, seeds, skywalking};
+use super::{Limits, Target, credentials, http, kubernetes, queue, redaction, seeds, skywalking};
 
 /// All targets.
 pub static TARGETS: &[Target] = &[
@@ -200,6 +200,14 @@ pub static TARGETS: &[Target] = &[
         dictionary: credentials::DER,
         protobuf: false,
         run: credentials::certificate,
+        limits: Limits { memory_per_byte: 128, memory: 64 << 10 },
+    },
+    Target {
+        name: "kubernetes",
+        seeds: kubernetes::seeds,
+        dictionary: kubernetes::TOKENS,
+        protobuf: false,
+        run: kubernetes::read,
         limits: Limits { memory_per_byte: 128, memory: 64 << 10 },
     },
 ];

@@ -49,7 +49,13 @@ mod oap_balance;
 #[cfg(test)]
 mod oap_exchanges;
 #[cfg(test)]
+mod oap_kubernetes;
+#[cfg(test)]
 mod oap_otlp;
+#[cfg(test)]
+mod oap_relay;
+#[cfg(test)]
+mod oap_satellite;
 #[cfg(test)]
 mod power_cuts;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The Prometheus text of Sluice's own metrics.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -44,6 +44,9 @@ const GROUP_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256
 /// Clock ticks a second that `/proc` counts CPU time in (`USER_HZ`, fixed at 100 on Linux).
 const TICKS_A_SECOND: f64 = 100.0;
 
+/// What is behind the `metrics` facade, which is one for the whole process too.
+static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+
 /// Collects the metrics of the process and renders them.
 #[derive(Clone)]
 pub struct Exposition {
@@ -64,6 +67,7 @@ impl Exposition {
             .set_buckets_for_metric(Matcher::Full(names::STORAGE_SYNC_SECONDS.to_owned()), &DISK_BOUNDS)?
             .set_buckets_for_metric(Matcher::Full(names::STORAGE_GROUP_SIZE.to_owned()), &GROUP_BOUNDS)?
             .install_recorder()?;
+        let _ = INSTALLED.set(handle.clone());
         Ok(Self { handle, status, budget })
     }
 
@@ -90,6 +94,11 @@ impl Exposition {
             gauge!("otelcol_process_cpu_seconds").set(seconds);
         }
     }
+}
+
+/// Everything in the Prometheus text format, but for what is observed when somebody scrapes.
+pub(super) fn text() -> Option<String> {
+    Some(INSTALLED.get()?.render())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has only doubles")]

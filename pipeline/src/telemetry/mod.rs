@@ -5,5 +5,9 @@ mod levels;
 pub mod logs;
 pub mod names;
 mod observe;
+mod readings;
+mod utilization;
 
 pub use observe::{AnswerLimits, ExporterMetrics, ProcessorMetrics, ReceiverMetrics, Waiting};
+pub use readings::{Reading, readings};
+pub use utilization::ProcessorTime;

@@ -9,6 +9,8 @@ pub const RECEIVER_ACCEPTED: &str = "otelcol_receiver_accepted_";
 pub const RECEIVER_REFUSED: &str = "otelcol_receiver_refused_";
 /// Requests that were refused before their items were known, by `receiver`, `transport` and `reason`.
 pub const RECEIVER_REFUSED_REQUESTS: &str = "sluice_receiver_refused_requests";
+/// Connections that are open, by `receiver` and `transport`: `grpc` or `http`.
+pub const RECEIVER_CONNECTIONS: &str = "sluice_receiver_open_connections";
 /// Connections that were closed because others needed their place, by `receiver` and `reason`.
 pub const RECEIVER_CLOSED_CONNECTIONS: &str = "sluice_receiver_closed_connections";
 /// Values repaired at the door (invalid UTF-8), by `receiver`, `transport` and `reason`.
@@ -20,6 +22,9 @@ pub const RECEIVER_CANONICALISED: &str = "sluice_receiver_canonicalised_requests
 pub const RECEIVER_ANSWERED_LATE: &str = "sluice_receiver_answered_late_requests";
 /// Files that changed and were read again, by `result`: `taken`, or `refused` where the old content stays.
 pub const FILE_RELOADS: &str = "sluice_file_reloads";
+/// Lists and watches of Kubernetes that failed, by `resource` and `reason`: `unreachable`, `forbidden`, `refused`, `gone`,
+/// `stalled`, `malformed`, `too_large`, `too_many`.
+pub const KUBERNETES_FAILURES: &str = "sluice_kubernetes_failed_requests";
 /// Items that entered a processor, by `processor` and `otel_signal`.
 pub const PROCESSOR_INCOMING: &str = "otelcol_processor_incoming_items";
 /// Items that left a processor, by `processor` and `otel_signal`.

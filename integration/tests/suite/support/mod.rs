@@ -14,7 +14,7 @@ mod sluice;
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
-pub(crate) use oap::{Oap, tag};
+pub(crate) use oap::{Oap, service_id, tag};
 pub(crate) use peers::{
     PrometheusServer, ZipkinServer, envoy, is_root, node, node_server, program, promtool, python,
     python_server, script,

@@ -18,7 +18,8 @@ const AROUND: Duration = Duration::from_secs(20 * 60);
 pub(crate) struct Oap {
     /// Its native services.
     pub(crate) grpc: SocketAddr,
-    rest: SocketAddr,
+    /// Its HTTP endpoints, for agents and for queries.
+    pub(crate) rest: SocketAddr,
     zipkin: SocketAddr,
     zipkin_query: SocketAddr,
 }

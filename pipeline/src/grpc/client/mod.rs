@@ -28,7 +28,7 @@ use crate::{
     http::{Rope, client::USER_AGENT, server::header_map, warn_of_plaintext},
     reply::{Code, Failure},
 };
-pub use balanced::{Affinity, BalancedChannel, BalancedSettings, Destination, Stream};
+pub use balanced::{Affinity, BalancedChannel, BalancedSettings, Destination, Finder, Found, Stream};
 use body::Outgoing;
 pub(super) use endpoint::Endpoint;
 use pool::Connections;

@@ -31,6 +31,45 @@ pub struct HttpResponse {
     place: String,
 }
 
+/// An answer whose body arrives piece by piece. It is not decompressed.
+pub struct HttpStream {
+    /// Its status.
+    pub status: StatusCode,
+    body: Incoming,
+    /// Who answers, for messages.
+    place: String,
+}
+
+impl HttpStream {
+    pub(super) fn new(response: Response<Incoming>, place: &str) -> Self {
+        let (head, body) = response.into_parts();
+        Self { status: head.status, body, place: place.to_owned() }
+    }
+
+    /// Who answers, for messages.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// Retryable if the connection was lost.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| {
+                let message = format!("reading the answer of {} failed: {}", self.place, chain(&error));
+                Failure::retryable(message).with_code(Code::Unavailable)
+            })?;
+            if let Ok(bytes) = frame.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl HttpResponse {
     pub(super) async fn read(
         response: Response<Incoming>,

@@ -6,7 +6,7 @@ mod connector;
 #[cfg(test)]
 mod tests;
 
-pub use answer::HttpResponse;
+pub use answer::{HttpResponse, HttpStream};
 pub use config::{CompressionParams, CookiesConfig, HttpClientConfig, uri_problem};
 
 use std::{
@@ -16,7 +16,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
+use hyper::body::Incoming;
 use hyper_util::{
     client::legacy::{
         Client,
@@ -158,8 +159,7 @@ impl HttpClient {
         };
         tokio::select! {
             result = exchange => result,
-            () = until(deadline) => Err(Failure::retryable(format!("{place} did not answer in time"))
-                .with_code(Code::DeadlineExceeded)),
+            () = until(deadline) => Err(late(&place)),
         }
     }
 
@@ -188,23 +188,37 @@ impl HttpClient {
     /// Retryable if no connection could be made or no answer came in time.
     pub async fn fetch(&self, fetch: Fetch<'_>) -> Result<HttpResponse, Failure> {
         let place = place(fetch.uri);
+        let (limit, deadline) = (fetch.limit, fetch.deadline);
+        let exchange = async { HttpResponse::read(self.ask(fetch, &place).await?, &place, limit).await };
+        tokio::select! {
+            result = exchange => result,
+            () = until(Some(deadline)) => Err(late(&place)),
+        }
+    }
+
+    /// As [`HttpClient::fetch`], and returns the answer once its headers are there. Its body arrives as long as it likes.
+    ///
+    /// # Errors
+    /// Retryable if no connection could be made or no answer began in time.
+    pub async fn open(&self, fetch: Fetch<'_>) -> Result<HttpStream, Failure> {
+        let place = place(fetch.uri);
+        let deadline = fetch.deadline;
+        tokio::select! {
+            response = self.ask(fetch, &place) => Ok(HttpStream::new(response?, &place)),
+            () = until(Some(deadline)) => Err(late(&place)),
+        }
+    }
+
+    async fn ask(&self, fetch: Fetch<'_>, place: &str) -> Result<Response<Incoming>, Failure> {
         let mut request = Request::new(RopeBody::new(Rope::new([fetch.body])));
         *request.method_mut() = fetch.method;
         *request.uri_mut() = fetch.uri.clone();
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().extend(fetch.headers);
-        let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| {
-                Failure::retryable(format!("asking {place} failed: {}", chain(&error)))
-                    .with_code(Code::Unavailable)
-            })?;
-            HttpResponse::read(response, &place, fetch.limit).await
-        };
-        tokio::select! {
-            result = exchange => result,
-            () = until(Some(fetch.deadline)) => Err(Failure::retryable(format!("{place} did not answer in time"))
-                .with_code(Code::DeadlineExceeded)),
-        }
+        self.client.request(request).await.map_err(|error| {
+            Failure::retryable(format!("asking {place} failed: {}", chain(&error)))
+                .with_code(Code::Unavailable)
+        })
     }
 
     async fn request(&self, post: Post<'_>, place: &str) -> Result<Request<RopeBody>, Failure> {
@@ -240,6 +254,10 @@ impl HttpClient {
             }
         }
     }
+}
+
+fn late(place: &str) -> Failure {
+    Failure::retryable(format!("{place} did not answer in time")).with_code(Code::DeadlineExceeded)
 }
 
 /// A URI for messages: without what may be secret in it (user, password, query).

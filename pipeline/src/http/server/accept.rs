@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use metrics::Counter;
+use metrics::{Counter, Gauge};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
@@ -84,7 +84,11 @@ pub(super) struct State {
     pub(super) refused_headers: Counter,
     tasks: TaskTracker,
     refused_handshakes: Counter,
+    open: Gauge,
 }
+
+/// Counts a connection for as long as it is open.
+struct Open(Gauge);
 
 impl State {
     /// A client that did not get as far as a request.
@@ -92,6 +96,19 @@ impl State {
         let peer = peer.map_or_else(|| "a unix socket".to_owned(), |peer| peer.to_string());
         warn!(peer, %error, "A client's TLS handshake failed");
         self.refused_handshakes.increment(1);
+    }
+}
+
+impl Open {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 
@@ -106,6 +123,7 @@ impl Server {
         context: &ComponentContext,
     ) -> Self {
         let most_connections = most_connections(&context.budget);
+        let transport = if options.protocols == Protocols::Http2 { "grpc" } else { "http" };
         let state = Arc::new(State {
             options,
             handler,
@@ -128,6 +146,10 @@ impl Server {
             refused_handshakes: metrics::counter!(
                 names::RECEIVER_REFUSED_REQUESTS,
                 kind.name() => context.id.to_string(), "transport" => "tls", "reason" => "handshake"
+            ),
+            open: metrics::gauge!(
+                names::RECEIVER_CONNECTIONS,
+                kind.name() => context.id.to_string(), "transport" => transport
             ),
         });
         let gate = AcceptGate::new(state.options.accept, |reason| {
@@ -196,10 +218,11 @@ async fn accept(listener: Listener, state: Arc<State>, mut gate: AcceptGate) {
             Ok(_) if !gate.opens(|| state.crowd.size()) => {}
             Ok(stream) => {
                 let place = state.crowd.join();
+                let open = Open::new(&state.open);
                 let connection = serve(stream, place, Arc::clone(&state));
                 state.tasks.spawn(async move {
                     connection.await;
-                    drop(permit);
+                    drop((permit, open));
                 });
             }
             Err(error) => {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use metrics::Counter;
 use tracing::warn;
 
+use crate::telemetry::ProcessorTime;
+
 /// How often the machine's processors are looked at, at most.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
@@ -24,20 +26,13 @@ pub(super) struct AcceptGate {
     crowded: Counter,
     busy: Counter,
     was_told: bool,
-    sample: Option<(Instant, Ticks)>,
+    sample: Option<(Instant, ProcessorTime)>,
     utilization: f64,
-}
-
-/// Time that the processors of the machine spent since it started, in any unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Ticks {
-    idle: u64,
-    all: u64,
 }
 
 impl AcceptGate {
     pub(super) fn new(limits: AcceptLimits, counter: impl Fn(&'static str) -> Counter) -> Self {
-        let sample = limits.cpu_utilization.and_then(|_| Some((Instant::now(), Ticks::now()?)));
+        let sample = limits.cpu_utilization.and_then(|_| Some((Instant::now(), ProcessorTime::now()?)));
         Self {
             limits,
             crowded: counter("max_connections"),
@@ -69,55 +64,19 @@ impl AcceptGate {
     fn utilization(&mut self) -> f64 {
         let now = Instant::now();
         let due = self.sample.is_none_or(|(at, _)| now.duration_since(at) >= SAMPLE_EVERY);
-        if due && let Some(ticks) = Ticks::now() {
+        if due && let Some(time) = ProcessorTime::now() {
             if let Some((_, before)) = self.sample {
-                self.utilization = ticks.utilization_since(before);
+                self.utilization = time.utilization_since(before);
             }
-            self.sample = Some((now, ticks));
+            self.sample = Some((now, time));
         }
         self.utilization
-    }
-}
-
-impl Ticks {
-    fn now() -> Option<Self> {
-        Self::parse(&std::fs::read_to_string("/proc/stat").ok()?)
-    }
-
-    /// From the first line of `/proc/stat` (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal.
-    fn parse(stat: &str) -> Option<Self> {
-        let mut fields = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().take(8);
-        let mut ticks = Self { idle: 0, all: 0 };
-        for place in 0..8 {
-            let Some(field) = fields.next() else { break };
-            let count: u64 = field.parse().ok()?;
-            ticks.all += count;
-            ticks.idle += if matches!(place, 3 | 4) { count } else { 0 };
-        }
-        Some(ticks)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "percent need no more precision than f64 has")]
-    fn utilization_since(self, before: Self) -> f64 {
-        let all = self.all.saturating_sub(before.all);
-        let idle = self.idle.saturating_sub(before.idle).min(all);
-        if all == 0 { 0.0 } else { 100.0 * (all - idle) as f64 / all as f64 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_machines_utilization_is_what_is_not_idle() {
-        let before = Ticks::parse("cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1 2\n").unwrap();
-        assert_eq!(before, Ticks { idle: 800, all: 1000 });
-        let now = Ticks::parse("cpu  170 0 105 720 105 0 0 0 0 0\n").unwrap();
-        assert!((now.utilization_since(before) - 75.0).abs() < 1e-9);
-        assert_eq!(Ticks::parse("intr 5"), None);
-        assert!(Ticks::now().is_some());
-    }
 
     #[test]
     fn beyond_a_limit_nobody_comes_in() {

@@ -9,6 +9,7 @@ use std::{
 
 use futures_util::future::join_all;
 use http::HeaderMap;
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
         resolver::{Resolver, resolver},
         slot::locked,
     },
-    BalancedSettings,
+    BalancedSettings, Destination, Finder, Found,
     affinity::{Remembered, hash, rank},
     member::{Member, Origin},
 };
@@ -30,6 +31,7 @@ const MOST: usize = 64;
 /// The destinations that there are.
 pub(super) struct Members {
     names: Vec<Name>,
+    finders: Vec<Arc<dyn Finder>>,
     list: Mutex<Vec<Arc<Member>>>,
     remembered: Mutex<Remembered<u64>>,
     /// Held while names are looked up for the first time.
@@ -44,20 +46,25 @@ struct Name {
 
 impl Members {
     pub(super) fn new(settings: &BalancedSettings) -> Result<Self, BuildError> {
-        let names = settings.destinations.iter().map(|destination| {
+        let origin = |Destination { endpoint, weight }: &Destination| -> Result<Arc<Origin>, BuildError> {
             let client = &settings.client;
             let wrong = |message| BuildError::setting(settings.key, message);
-            let endpoint = Endpoint::parse(&destination.endpoint, &client.authority, client.tls.insecure)
-                .map_err(wrong)?;
-            let origin = Origin {
-                dialler: Dialler::new(client, &endpoint)?,
-                weight: destination.weight,
-                endpoint: endpoint.clone(),
-            };
-            Ok(Name { origin: Arc::new(origin), resolver: resolver(&endpoint) })
+            let endpoint =
+                Endpoint::parse(endpoint, &client.authority, client.tls.insecure).map_err(wrong)?;
+            let dialler = Dialler::new(client, &endpoint)?;
+            Ok(Arc::new(Origin { endpoint, dialler, weight: *weight }))
+        };
+        let named = settings.destinations.iter().map(|destination| {
+            let origin = origin(destination)?;
+            Ok(Name { resolver: resolver(&origin.endpoint), origin })
+        });
+        let found = settings.found.iter().map(|Found { endpoint, weight, finder }| {
+            let origin = origin(&Destination { endpoint: endpoint.clone(), weight: *weight })?;
+            Ok(Name { origin, resolver: of_finder(finder) })
         });
         Ok(Self {
-            names: names.collect::<Result<_, BuildError>>()?,
+            names: named.chain(found).collect::<Result<_, BuildError>>()?,
+            finders: settings.found.iter().map(|found| Arc::clone(&found.finder)).collect(),
             list: Mutex::default(),
             remembered: Mutex::new(Remembered::new(settings.affinity)),
             first: tokio::sync::Mutex::default(),
@@ -78,6 +85,11 @@ impl Members {
             .filter(|endpoint| !endpoint.is_encrypted() && !endpoint.is_unix())
             .map(Endpoint::host)
             .collect()
+    }
+
+    /// What changes when destinations that something else finds may have changed.
+    pub(super) fn changes(&self) -> Vec<watch::Receiver<u64>> {
+        self.finders.iter().map(|finder| finder.changes()).collect()
     }
 
     /// How many answered when they were last asked, and how many there are.
@@ -166,6 +178,14 @@ impl Members {
         remembered.set(key, best.name, now);
         Some(best)
     }
+}
+
+fn of_finder(finder: &Arc<dyn Finder>) -> Resolver {
+    let finder = Arc::clone(finder);
+    Arc::new(move || {
+        let found = finder.find();
+        Box::pin(async move { Ok(found.await?.into_iter().map(Peer::Tcp).collect()) })
+    })
 }
 
 /// The one that is owed most, so that calls are spread by weight and evenly in time. Called with the list locked.

@@ -12,15 +12,22 @@ mod members;
 mod tests;
 
 use std::{
+    fmt,
+    future::pending,
+    io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, select_all};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use http_body_util::BodyExt;
-use tokio::time::{sleep, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout_at},
+};
 use tracing::debug;
 
 pub use self::affinity::Affinity;
@@ -46,6 +53,8 @@ pub struct BalancedSettings {
     pub key: &'static str,
     /// Where to send.
     pub destinations: Vec<Destination>,
+    /// Destinations that something else finds.
+    pub found: Vec<Found>,
     /// How connections are made; its `endpoint` and `balancer_name` do not count, nor its `compression` and `auth`.
     pub client: GrpcClientConfig,
     /// The value of the header `authentication`, marked as sensitive.
@@ -63,6 +72,26 @@ pub struct Destination {
     pub endpoint: String,
     /// How many calls each of its addresses gets for one that another gets with weight 1.
     pub weight: u32,
+}
+
+/// Destinations that something else finds, and tells when they change.
+#[derive(Clone)]
+pub struct Found {
+    /// What they are called together, with the port: `host:port`.
+    pub endpoint: String,
+    /// How many calls each gets for one that another gets with weight 1.
+    pub weight: u32,
+    /// What finds them.
+    pub finder: Arc<dyn Finder>,
+}
+
+/// Finds the addresses of destinations.
+pub trait Finder: Send + Sync {
+    /// Those that there are. Where that is not known (yet), the old ones stay.
+    fn find(&self) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+    /// Changes when they may have changed.
+    fn changes(&self) -> watch::Receiver<u64>;
 }
 
 /// A call that sends messages and gets one answer.
@@ -85,6 +114,12 @@ pub struct BalancedChannel {
     check_period: Duration,
 }
 
+impl fmt::Debug for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Found").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
 impl BalancedChannel {
     /// A channel by these settings. It follows its destinations only while [`Self::follow`] runs.
     ///
@@ -102,10 +137,14 @@ impl BalancedChannel {
 
     /// Looks names up and checks destinations, for ever.
     pub async fn follow(self: Arc<Self>) {
+        let mut changes = self.members.changes();
         loop {
             self.members.look_up().await;
             self.members.check(self.check_period, &self.headers).await;
-            sleep(self.check_period).await;
+            tokio::select! {
+                () = sleep(self.check_period) => {}
+                () = any(&mut changes) => {}
+            }
         }
     }
 
@@ -213,6 +252,23 @@ impl Upstream for BalancedChannel {
 impl Backend for BalancedChannel {
     fn stream<'a>(&'a self, stream: Stream<'a>) -> BoxFuture<'a, Result<Bytes, Failure>> {
         Box::pin(self.stream(stream))
+    }
+}
+
+/// Waits until one of these changes.
+async fn any(changes: &mut [watch::Receiver<u64>]) {
+    let changed = changes.iter_mut().map(|changes| {
+        Box::pin(async move {
+            // One that will not change any more is not waited for.
+            if changes.changed().await.is_err() {
+                pending::<()>().await;
+            }
+        })
+    });
+    let changed: Vec<_> = changed.collect();
+    match changed.is_empty() {
+        true => pending().await,
+        false => drop(select_all(changed).await),
     }
 }
 

@@ -33,7 +33,7 @@ struct Seen {
 }
 
 struct Server {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     seen: Arc<Seen>,
     tasks: tokio::task::JoinHandle<()>,
 }
@@ -43,7 +43,7 @@ impl Server {
         Self::at("127.0.0.1:0".parse().unwrap()).await
     }
 
-    async fn at(address: std::net::SocketAddr) -> Self {
+    async fn at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Seen::default()));
         let served = Arc::clone(&seen);
@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// Ends it with all its connections.
-    async fn kill(self) -> std::net::SocketAddr {
+    async fn kill(self) -> SocketAddr {
         self.tasks.abort();
         let _ = self.tasks.await;
         self.address
@@ -121,6 +121,7 @@ fn settings(destinations: &[(String, u32)]) -> BalancedSettings {
     BalancedSettings {
         key: "endpoints",
         destinations: destinations.iter().map(destination).collect(),
+        found: Vec::new(),
         client: GrpcClientConfig {
             tls: ClientTlsConfig { insecure: true, ..ClientTlsConfig::default() },
             ..GrpcClientConfig::default()
@@ -253,6 +254,67 @@ async fn an_address_that_joins_a_name_gets_its_share_at_once() {
     name.lock().unwrap().clear();
     channel.members.look_up().await;
     assert_eq!(channel.ready(), (2, 2), "old addresses are better than none");
+    followed.abort();
+}
+
+/// Finds what it is told to.
+struct Told {
+    addresses: Arc<Mutex<io::Result<Vec<SocketAddr>>>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Told {
+    fn tell(&self, addresses: io::Result<Vec<SocketAddr>>) {
+        *self.addresses.lock().unwrap() = addresses;
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl Finder for Told {
+    fn find(&self) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        let found = match &*self.addresses.lock().unwrap() {
+            Ok(addresses) => Ok(addresses.clone()),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        };
+        Box::pin(async move { found })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+#[tokio::test]
+async fn what_a_finder_tells_counts_at_once() {
+    let servers = [Server::start().await, Server::start().await, Server::start().await];
+    let finder = Arc::new(Told {
+        addresses: Arc::new(Mutex::new(Err(io::Error::other("not yet")))),
+        changes: watch::Sender::new(0),
+    });
+    let settings = BalancedSettings {
+        found: vec![Found {
+            endpoint: "pods.default:11800".to_owned(),
+            weight: 1,
+            finder: Arc::clone(&finder) as Arc<dyn Finder>,
+        }],
+        // Not by looking from time to time.
+        check_period: Duration::from_secs(3600),
+        ..settings(&[(servers[0].address.to_string(), 1)])
+    };
+    let channel = Arc::new(BalancedChannel::new(&settings, &context()).unwrap());
+    let followed = tokio::spawn(Arc::clone(&channel).follow());
+    until("the named one answers", || channel.ready() == (1, 1)).await;
+    finder.tell(Ok(vec![servers[1].address, servers[2].address]));
+    until("those that were found answer", || channel.ready() == (3, 3)).await;
+    for _ in 0..9 {
+        send(&channel, None).await.unwrap();
+    }
+    assert_eq!(servers.each_ref().map(Server::calls), [3, 3, 3]);
+    finder.tell(Ok(vec![servers[2].address]));
+    until("one is gone", || channel.ready() == (2, 2)).await;
+    finder.tell(Err(io::Error::other("the finder is ill")));
+    send(&channel, None).await.unwrap();
+    assert_eq!(channel.ready(), (2, 2), "the old ones stay");
     followed.abort();
 }
 

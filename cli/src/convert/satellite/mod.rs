@@ -1,0 +1,344 @@
+//! A configuration of SkyWalking Satellite. `docs/from-satellite.md` says what becomes of each setting.
+
+mod settings;
+mod value;
+
+use std::fmt::Write as _;
+
+use sluice_pipeline::config::{Node, Value};
+
+use self::{
+    settings::{Fate, fate},
+    value::Setting,
+};
+
+/// One configuration in the making. Writing to a string cannot fail.
+struct Conversion<'a> {
+    satellite: &'a Node,
+    notes: Vec<String>,
+    text: String,
+}
+
+/// The text of the configuration.
+pub(super) fn convert(satellite: &Node) -> Result<String, String> {
+    if satellite.get("sharing").is_none() || satellite.get("pipes").is_none() {
+        let message = "this is no configuration of Satellite: it has no \"sharing\" and \"pipes\"";
+        return Err(message.to_owned());
+    }
+    let mut conversion = Conversion { satellite, notes: Vec::new(), text: String::new() };
+    conversion.write_all();
+    conversion.note_the_rest(satellite, "");
+    let mut text = "# Made of a configuration of SkyWalking Satellite by `sluice convert`.\n".to_owned();
+    for note in &conversion.notes {
+        let _ = writeln!(text, "# Not carried over: {note}");
+    }
+    text.push('\n');
+    text.push_str(&conversion.text);
+    Ok(text)
+}
+
+impl Conversion<'_> {
+    fn write_all(&mut self) {
+        let is_durable =
+            self.pipes().any(|pipe| plugin_below(pipe, "gatherer", "queue") == Some("mmap-queue"));
+        self.write_receiver();
+        self.write_exporter(is_durable);
+        self.write_link();
+        if is_durable {
+            self.write("  file_storage:\n    directory: ./queues\n    create_directory: true\n");
+        }
+        let storage = if is_durable { ", file_storage" } else { "" };
+        self.write(&format!(
+            "  health_check: {{}}\n\nservice:\n  extensions: [oap, health_check{storage}]\n"
+        ));
+        self.write_telemetry();
+        self.write("  pipelines:\n");
+        for signal in ["traces", "metrics", "logs"] {
+            let line = "{ receivers: [skywalking], processors: [memory_limiter], exporters: [oap] }";
+            self.write(&format!("    {signal}: {line}\n"));
+        }
+    }
+
+    fn write_receiver(&mut self) {
+        let server = self.plugin("servers", "grpc-server").cloned();
+        let setting = |path: &str| Setting::of(server.as_ref()?, path);
+        let address = setting("address").map_or_else(|| "\":11800\"".to_owned(), |address| address.text());
+        self.write("receivers:\n  skywalking:\n    protocols:\n      grpc:\n");
+        self.write(&format!("        endpoint: {address}\n"));
+        for (key, theirs, otherwise) in [
+            ("max_connections", "accept_limit.connection_count", "4000"),
+            ("max_cpu_utilization", "accept_limit.cpu_utilization", "75"),
+        ] {
+            let value =
+                setting(theirs).and_then(|limit| limit.plain()).unwrap_or_else(|| otherwise.to_owned());
+            self.write(&format!("        {key}: {value}\n"));
+        }
+        if let (Some(certificate), Some(key)) = (setting("tls_cert_file"), setting("tls_key_file")) {
+            // A variable without a default is not set where there is no TLS.
+            if !certificate.default().is_empty() {
+                let (certificate, key) = (certificate.text(), key.text());
+                self.write(&format!("        tls: {{cert_file: {certificate}, key_file: {key}}}\n"));
+            } else if let Setting::Variable { name, .. } = certificate {
+                self.notes
+                    .push(format!("servers.tls_cert_file: where {name} is set, add tls to the receiver"));
+            }
+        }
+        let http = self.plugin("servers", "http-server").and_then(|server| Setting::of(server, "address"));
+        if let Some(address) = http {
+            self.write(&format!("      http:\n        endpoint: {}\n", address.text()));
+        }
+        self.write("    upstream: oap\n\nprocessors:\n  memory_limiter:\n    check_interval: 1s\n");
+        self.write("    limit_percentage: 50\n    spike_limit_percentage: 10\n\n");
+    }
+
+    fn write_exporter(&mut self, is_durable: bool) {
+        let mut keys = String::new();
+        if let Some(limit) = self.client("timeout.stream") {
+            let _ = writeln!(keys, "    timeout: {}", with_unit(&limit, "s"));
+        }
+        let fallbacker = |pipe: &Node| Some(pipe.get("sender")?.get("fallbacker")?.clone());
+        let retries =
+            self.pipes().filter_map(fallbacker).find(|it| plugin_name(it) == Some("timer-fallbacker"));
+        if let Some(retries) = retries {
+            let intervals = [("initial_interval", "exponential_backoff"), ("max_interval", "max_backoff")];
+            let intervals = intervals.iter().filter_map(|(ours, theirs)| {
+                Some(format!("{ours}: {}", Setting::of(&retries, theirs)?.text_with("ms")))
+            });
+            let intervals: Vec<String> = intervals.collect();
+            if !intervals.is_empty() {
+                let _ = writeln!(keys, "    retry_on_failure: {{{}}}", intervals.join(", "));
+            }
+        }
+        if is_durable {
+            keys.push_str("    sending_queue:\n      wait_for_result: false\n      storage: file_storage\n");
+        }
+        self.write(&match keys.is_empty() {
+            true => "exporters:\n  oap: {}\n\n".to_owned(),
+            false => format!("exporters:\n  oap:\n{keys}\n"),
+        });
+    }
+
+    fn write_link(&mut self) {
+        self.write("extensions:\n  oap:\n");
+        if self.client("finder_type").is_some_and(|finder| finder.default() == "kubernetes") {
+            self.write_finder();
+        } else {
+            let servers =
+                self.client("server_addr").unwrap_or(Setting::Literal("localhost:11800".to_owned()));
+            let servers = match &servers {
+                // The list that a variable may hold is not known here; one server is.
+                Setting::Variable { default, .. } if !default.contains(',') => servers.text(),
+                Setting::Variable { name, default } => {
+                    self.notes.push(format!(
+                        "clients.server_addr: {name}, as it holds a list; its default is below"
+                    ));
+                    list(default)
+                }
+                Setting::Literal(servers) => list(servers),
+            };
+            self.write(&format!("    endpoints: [{servers}]\n"));
+        }
+        if let Some(token) = self.client("authentication") {
+            self.write(&format!("    authentication: {}\n", token.text()));
+        }
+        if let Some(period) = self.client("check_period") {
+            self.write(&format!("    check_period: {}\n", with_unit(&period, "s")));
+        }
+        let is_encrypted = self.client("enable_TLS").or_else(|| self.client("enable_tls"));
+        if is_encrypted.is_some_and(|is_on| is_on.default() == "true") {
+            self.write_tls();
+        }
+        self.write_routing();
+        self.write_meters();
+        if self.plugin("clients", "kafka-client").is_some() {
+            self.notes.push("sharing.clients.kafka-client: Kafka is not in this build".to_owned());
+        }
+    }
+
+    fn write_tls(&mut self) {
+        let keys =
+            [("ca_pem_path", "ca_file"), ("client_pem_path", "cert_file"), ("client_key_path", "key_file")];
+        let mut settings: Vec<String> = keys
+            .iter()
+            .filter_map(|(theirs, ours)| Some((ours, self.client(theirs)?)))
+            .filter(|(_, setting)| !setting.default().is_empty())
+            .map(|(ours, setting)| format!("{ours}: {}", setting.text()))
+            .collect();
+        if let Some(skips) = self.client("insecure_skip_verify").and_then(|setting| setting.plain()) {
+            settings.push(format!("insecure_skip_verify: {skips}"));
+        }
+        self.write(&format!("    tls: {{{}}}\n", settings.join(", ")));
+    }
+
+    fn write_finder(&mut self) {
+        let mut keys = Vec::new();
+        for (theirs, ours) in [
+            ("kubernetes_config.api_server", "api_server"),
+            ("kubernetes_config.bearer_token_file", "token_file"),
+            ("kubernetes_config.kind", "kind"),
+        ] {
+            if let Some(setting) = self.client(theirs).filter(|setting| !setting.default().is_empty()) {
+                keys.push(format!("      {ours}: {}\n", setting.text()));
+            }
+        }
+        let namespaces = self.plugin("clients", "grpc-client").and_then(|client| {
+            client.get("kubernetes_config")?.get("namespaces")?.as_sequence().map(<[Node]>::to_vec)
+        });
+        let namespaces = namespaces.iter().flatten().filter_map(Node::as_text);
+        let namespaces: Vec<String> =
+            namespaces.map(|name| Setting::Literal(name.to_owned()).text()).collect();
+        if namespaces.is_empty() {
+            keys.push("      namespaces: [default]\n".to_owned());
+        } else {
+            keys.push(format!("      namespaces: [{}]\n", namespaces.join(", ")));
+        }
+        let selector = |key: &str| self.client(&format!("kubernetes_config.selector.{key}"));
+        for (key, setting) in [("label", selector("label")), ("field", selector("field"))] {
+            if let Some(setting) = setting.filter(|setting| !setting.default().is_empty()) {
+                keys.push(format!("      {key}_selector: {}\n", setting.text()));
+            }
+        }
+        if let Some(port) = self.client("kubernetes_config.extra_port.port").and_then(|port| port.plain()) {
+            keys.push(format!("      port: {port}\n"));
+        }
+        self.write(&format!("    kubernetes:\n{}", keys.concat()));
+    }
+
+    fn write_routing(&mut self) {
+        let forwarders =
+            |pipe: &Node| pipe.get("sender")?.get("forwarders")?.as_sequence().map(<[Node]>::to_vec);
+        let forwarders: Vec<Node> = self.pipes().filter_map(forwarders).flatten().collect();
+        let setting = |key: &str| forwarders.iter().find_map(|forwarder| Setting::of(forwarder, key));
+        let size = setting("routing_rule_lru_cache_size").and_then(|size| size.plain());
+        let size = size.map(|size| format!("cache_size: {size}"));
+        let lifetime = setting("routing_rule_lru_cache_ttl");
+        let lifetime = lifetime.map(|lifetime| format!("cache_ttl: {}", with_unit(&lifetime, "s")));
+        let keys: Vec<String> = size.into_iter().chain(lifetime).collect();
+        if !keys.is_empty() {
+            self.write(&format!("    routing: {{{}}}\n", keys.join(", ")));
+        }
+    }
+
+    /// Satellite's own meters, if it sends them.
+    fn write_meters(&mut self) {
+        let Some(telemetry) = self.satellite.get("telemetry") else { return };
+        if !exports(telemetry, "metrics_service") {
+            return;
+        }
+        let mut keys = String::new();
+        for (theirs, ours, unit) in [
+            ("service", "service", ""),
+            ("instance", "instance", ""),
+            ("metrics_service.interval", "interval", "s"),
+            ("metrics_service.metric_prefix", "prefix", ""),
+        ] {
+            if let Some(setting) = Setting::of(telemetry, theirs) {
+                let _ = writeln!(keys, "      {ours}: {}", setting.text_with(unit));
+            }
+        }
+        self.write(&match keys.is_empty() {
+            true => "    satellite_meters: {}\n".to_owned(),
+            false => format!("    satellite_meters:\n{keys}"),
+        });
+    }
+
+    fn write_telemetry(&mut self) {
+        let level = self.satellite.get("logger").and_then(|logger| Setting::of(logger, "level"));
+        let level = level.map(|level| format!("    logs:\n      level: {}\n", level.text()));
+        let telemetry = self.satellite.get("telemetry");
+        let metrics = match telemetry.filter(|telemetry| exports(telemetry, "prometheus")) {
+            None => "    metrics:\n      level: none\n".to_owned(),
+            Some(telemetry) => {
+                let address = Setting::of(telemetry, "prometheus.address");
+                if let Some(Setting::Variable { name, .. }) = &address {
+                    let note = format!("telemetry.prometheus.address: {name}; its default is below");
+                    self.notes.push(note);
+                }
+                let address = address.as_ref().map_or(":1234", Setting::default);
+                let (host, port) = address.rsplit_once(':').unwrap_or(("", address));
+                let host = if host.is_empty() { "0.0.0.0" } else { host };
+                let port = port.parse::<u16>().unwrap_or(1234);
+                format!(
+                    "    metrics:\n      readers:\n        - pull: {{exporter: {{prometheus: {{host: \"{host}\", port: \
+                     {port}}}}}}}\n"
+                )
+            }
+        };
+        self.write(&format!("  telemetry:\n{}{metrics}", level.unwrap_or_default()));
+    }
+
+    /// Notes every setting that has no counterpart, and every one that Satellite's documentation does not have.
+    fn note_the_rest(&mut self, node: &Node, path: &str) {
+        if let Fate::NotCarried(why) = fate(path) {
+            return self.note(path, why);
+        }
+        match &node.value {
+            Value::Mapping(mapping) => {
+                for entry in mapping.iter() {
+                    let path = match path.is_empty() {
+                        true => entry.key.to_string(),
+                        false => format!("{path}.{}", entry.key),
+                    };
+                    self.note_the_rest(&entry.value, &path);
+                }
+            }
+            Value::Sequence(items) => items.iter().for_each(|item| self.note_the_rest(item, path)),
+            Value::Null => {}
+            _ if fate(path) == Fate::Carried => {}
+            _ => self.note(path, "no setting of Satellite's that this converter knows"),
+        }
+    }
+
+    /// Once for all pipes.
+    fn note(&mut self, path: &str, why: &str) {
+        let note = format!("{path}: {why}");
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn pipes(&self) -> impl Iterator<Item = &Node> {
+        self.satellite.get("pipes").and_then(Node::as_sequence).into_iter().flatten()
+    }
+
+    /// A setting of the client that connects to OAP.
+    fn client(&self, path: &str) -> Option<Setting> {
+        Setting::of(self.plugin("clients", "grpc-client")?, path)
+    }
+
+    /// A shared plugin by its name.
+    fn plugin(&self, kind: &str, name: &str) -> Option<&Node> {
+        let plugins = self.satellite.get("sharing")?.get(kind)?.as_sequence()?;
+        plugins.iter().find(|plugin| plugin_name(plugin) == Some(name))
+    }
+}
+
+fn plugin_name(node: &Node) -> Option<&str> {
+    node.get("plugin_name")?.as_text()
+}
+
+fn plugin_below<'a>(node: &'a Node, above: &str, key: &str) -> Option<&'a str> {
+    plugin_name(node.get(above)?.get(key)?)
+}
+
+/// Whether Satellite exports its own metrics this way.
+fn exports(telemetry: &Node, how: &str) -> bool {
+    let types = Setting::of(telemetry, "export_type");
+    types.is_some_and(|types| types.default().split(',').any(|exported| exported.trim() == how))
+}
+
+/// Servers that are written in one text, as items of a list.
+fn list(servers: &str) -> String {
+    let servers = servers.split(',').map(|server| Setting::Literal(server.trim().to_owned()).text());
+    servers.collect::<Vec<_>>().join(", ")
+}
+
+/// A duration: where Satellite has a bare number it is in this unit, but it takes a unit as well (`5s`).
+fn with_unit(setting: &Setting, unit: &str) -> String {
+    let has_unit = setting.default().ends_with(|last: char| last.is_ascii_alphabetic());
+    setting.text_with(if has_unit { "" } else { unit })
+}
