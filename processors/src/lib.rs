@@ -8,6 +8,8 @@ pub mod batch;
 pub mod filter;
 #[cfg(feature = "forward")]
 pub mod forward;
+#[cfg(feature = "groupbytrace")]
+pub mod groupbytrace;
 #[cfg(feature = "memory_limiter")]
 pub mod memory_limiter;
 #[cfg(feature = "probabilistic_sampler")]
@@ -19,9 +21,19 @@ pub mod spanmetrics;
 #[cfg(feature = "trace_events")]
 pub mod trace_events;
 
+#[cfg(any(feature = "groupbytrace", feature = "trace_events"))]
+mod handing_on;
 #[cfg(any(feature = "attributes", feature = "probabilistic_sampler"))]
 mod rewriting;
-#[cfg(all(test, any(feature = "attributes", feature = "probabilistic_sampler", feature = "spanmetrics")))]
+#[cfg(all(
+    test,
+    any(
+        feature = "attributes",
+        feature = "groupbytrace",
+        feature = "probabilistic_sampler",
+        feature = "spanmetrics"
+    )
+))]
 mod testing;
 
 use sluice_pipeline::component::Registry;
@@ -35,6 +47,8 @@ pub fn register(registry: &mut Registry) {
     registry.processor::<batch::Batch>();
     #[cfg(feature = "filter")]
     registry.processor::<filter::Filter>();
+    #[cfg(feature = "groupbytrace")]
+    registry.processor::<groupbytrace::GroupByTrace>();
     #[cfg(feature = "memory_limiter")]
     registry.processor::<memory_limiter::MemoryLimiter>();
     #[cfg(feature = "probabilistic_sampler")]

@@ -13,6 +13,7 @@ fn start(setup: &Setup, oap: &Oap, exporter: &str, processors: &str) -> Sluice {
     let rest = format!(
         "processors:
   batch: {{timeout: 2s}}
+  groupbytrace: {{wait_duration: 2s}}
 exporters:
   oap: {exporter}
 extensions:
@@ -22,6 +23,7 @@ extensions:
         oap.grpc
     );
     let pipelines = ["traces", "metrics", "logs"].map(|signal| {
+        let processors = if signal == "traces" { processors } else { "" };
         format!("    {signal}: {{receivers: [otlp], processors: [{processors}], exporters: [oap]}}\n")
     });
     let pipelines = pipelines.concat();
@@ -139,19 +141,25 @@ fn edges_are_seen_from_the_ends_that_know_them() {
     assert!(edges.contains(&edge("somebody", "apart-stock", "SERVER")), "{edges:#?}");
 }
 
-/// With both in one batch the called end knows its caller as well.
+/// With both in one batch the called end knows its caller as well: where one process sends both, or `groupbytrace` has
+/// waited for them.
 #[test]
 fn edges_are_seen_from_both_ends_where_spans_come_together() {
     let Some(oap) = Oap::shared() else { return };
-    for (name, exporter, segments) in [("joined", "{}", 7), ("whole", "{segments: whole}", 3)] {
+    for (name, exporter, processor, segments) in [
+        ("joined", "{}", "batch", 7),
+        ("whole", "{segments: whole}", "batch", 3),
+        ("gathered", "{segments: whole}", "groupbytrace", 3),
+    ] {
+        let together: &[&str] = if processor == "batch" { &["--together"] } else { &[] };
         let setup = Setup::new();
-        let sluice = start(&setup, oap, exporter, "batch");
+        let sluice = start(&setup, oap, exporter, processor);
         let (web, stock) = (format!("{name}-web"), format!("{name}-stock"));
         let mut edges = Vec::new();
         let mut traces = Vec::new();
         let right = right_edges(name);
         eventually("each edge is seen from both ends", || {
-            let Some(made) = shop(&setup, name, &["--together"]) else { return true };
+            let Some(made) = shop(&setup, name, together) else { return true };
             traces = made;
             std::thread::sleep(Duration::from_secs(1));
             edges = oap.edges(&[&web, &stock]);

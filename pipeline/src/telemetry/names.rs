@@ -53,6 +53,14 @@ pub const FILTERED_SPANS: &str = "otelcol_processor_filter_spans_filtered";
 pub const FILTERED_DATA_POINTS: &str = "otelcol_processor_filter_datapoints_filtered";
 /// Log records that it dropped, by `processor`.
 pub const FILTERED_LOG_RECORDS: &str = "otelcol_processor_filter_logs_filtered";
+/// Traces that `groupbytrace` holds, by `processor`.
+pub const GROUP_TRACES_HELD: &str = "otelcol_processor_groupbytrace_num_traces_in_memory";
+/// Spans that it handed on, by `processor`.
+pub const GROUP_SPANS_RELEASED: &str = "otelcol_processor_groupbytrace_spans_released";
+/// Traces that it handed on, by `processor`.
+pub const GROUP_TRACES_RELEASED: &str = "otelcol_processor_groupbytrace_traces_released";
+/// Of those, traces that left before their time because there were too many, by `processor`.
+pub const GROUP_TRACES_EVICTED: &str = "otelcol_processor_groupbytrace_traces_evicted";
 /// Items that the `memory_limiter` let pass, by `processor`.
 pub const LIMITER_ACCEPTED: &str = "otelcol_processor_memory_limiter_accepted_";
 /// Items that the `memory_limiter` refused, by `processor`.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_pipeline::component::{ComponentConfig, NotBuilt, Problem};
 
-use super::editor::Selected;
+use super::editor::{MetricFilter, Selected};
 use crate::attributes::filter::{
     AttributeMatch, Filter, MatchConfig, MatchType, Matcher, RegexpConfig, SeverityMatch,
 };
@@ -218,7 +218,7 @@ impl MetricFilters {
             };
             Filter { include: matcher(&self.include), exclude: matcher(&self.exclude) }
         };
-        Selected::Metrics {
+        Selected::Metrics(Box::new(MetricFilter {
             resources: of(
                 |config| MatchConfig { metric_names: Vec::new(), ..config },
                 |block| !block.resource_attributes.is_empty(),
@@ -227,7 +227,7 @@ impl MetricFilters {
                 |config| MatchConfig { resources: Vec::new(), ..config },
                 |block| !block.metric_names.is_empty(),
             ),
-        }
+        }))
     }
 }
 

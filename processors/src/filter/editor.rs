@@ -15,8 +15,15 @@ use crate::attributes::filter::{Filter, Selection};
 pub(super) enum Selected {
     /// Spans and log records: what is asked of a resource, a scope and an item is asked together.
     Items(Filter),
-    /// Metrics: resources are excluded by their attributes and metrics by their names, each for itself.
-    Metrics { resources: Filter, names: Filter },
+    /// Metrics.
+    Metrics(Box<MetricFilter>),
+}
+
+/// Which metrics stay: resources are told by their attributes and metrics by their names, each for itself.
+#[derive(Clone, Debug)]
+pub(super) struct MetricFilter {
+    pub(super) resources: Filter,
+    pub(super) names: Filter,
 }
 
 /// Drops what is not selected.
@@ -27,14 +34,14 @@ pub(super) struct Dropping<'a> {
 
 enum Walk<'a> {
     Items(Selection<'a>),
-    Metrics { resources: &'a Filter, names: &'a Filter },
+    Metrics(&'a MetricFilter),
 }
 
 impl<'a> Dropping<'a> {
     pub(super) fn new(signal: Signal, selected: &'a Selected) -> Self {
         let walk = match selected {
             Selected::Items(filter) => Walk::Items(Selection::new(filter)),
-            Selected::Metrics { resources, names } => Walk::Metrics { resources, names },
+            Selected::Metrics(filter) => Walk::Metrics(filter),
         };
         Self { signal, walk }
     }
@@ -44,9 +51,9 @@ impl Editor for Dropping<'_> {
     fn resource(&mut self, resource: &mut Part<'_>) -> Visit {
         let selected = match &mut self.walk {
             Walk::Items(selection) => selection.resource(resource.bytes()),
-            Walk::Metrics { resources, .. } => {
+            Walk::Metrics(filter) => {
                 let resource = Resource::of(resource.bytes());
-                resources.selects(|matcher| matcher.resource(resource))
+                filter.resources.selects(|matcher| matcher.resource(resource))
             }
         };
         if selected { Visit::Descend } else { Visit::Drop }
@@ -55,16 +62,16 @@ impl Editor for Dropping<'_> {
     fn scope(&mut self, scope: &mut Part<'_>) -> Visit {
         let selected = match &mut self.walk {
             Walk::Items(selection) => selection.scope(scope.bytes()),
-            Walk::Metrics { .. } => true,
+            Walk::Metrics(_) => true,
         };
         if selected { Visit::Descend } else { Visit::Drop }
     }
 
     fn metric(&mut self, metric: &mut Part<'_>) -> Visit {
         match &self.walk {
-            Walk::Metrics { names, .. } => {
+            Walk::Metrics(filter) => {
                 let name = Metric::of(metric.bytes()).name;
-                if names.selects(|matcher| matcher.metric(name)) { Visit::Keep } else { Visit::Drop }
+                if filter.names.selects(|matcher| matcher.metric(name)) { Visit::Keep } else { Visit::Drop }
             }
             Walk::Items(_) => Visit::Keep,
         }
@@ -73,7 +80,7 @@ impl Editor for Dropping<'_> {
     fn item(&mut self, item: &mut Part<'_>) -> Visit {
         match &self.walk {
             Walk::Items(selection) if !selection.item(self.signal, item.bytes()) => Visit::Drop,
-            Walk::Items(_) | Walk::Metrics { .. } => Visit::Keep,
+            Walk::Items(_) | Walk::Metrics(_) => Visit::Keep,
         }
     }
 }

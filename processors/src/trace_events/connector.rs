@@ -14,7 +14,6 @@ use sluice_pipeline::{
     Batch, Consumer, Demand, Failure, Outlet, Permit, Reply, Signal,
     budget::Budget,
     component::{BuildError, ComponentId, ConnectorContext, Kind},
-    outlet::offer,
 };
 use tokio::{
     sync::Notify,
@@ -33,11 +32,10 @@ use super::{
     leaving::{Leaving, batches},
     metrics::JoinMetrics,
 };
+use crate::handing_on::{NotTaken, hand_on};
 
 /// How often the time is looked at, at the least and the most.
 const TICK: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
-/// How long to wait before a next stage that has no room is asked again: at first, and at most.
-const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// What both sides share.
 struct Shared {
@@ -255,25 +253,11 @@ impl Shared {
     }
 }
 
-/// How often a batch that was held is offered again before it is given up: about half a minute.
-const ATTEMPTS: u32 = 36;
-
-/// Offers a batch until it is taken. Whoever sent its items was answered long ago, so nobody else can try again.
+/// Hands on a batch. Whoever sent its items was answered long ago.
 async fn deliver(batch: Batch, outlet: Outlet, metrics: Arc<JoinMetrics>, id: ComponentId) {
-    let mut pause = ASK_AGAIN.0;
-    for attempt in 1.. {
-        let failure = match offer(&outlet, batch.clone()).await {
-            Reply::Failed(failure) => failure,
-            Reply::Delivered | Reply::Rejected { .. } | Reply::Mixed(_) => return,
-        };
-        if failure.is_permanent() || attempt == ATTEMPTS {
-            let reason = if failure.is_permanent() { "permanent" } else { "refused" };
-            metrics.dropped(batch.signal(), batch.items(), reason);
-            warn!(connector = %id, dropped_items = batch.items(), reason = %failure, "What was held was not taken");
-            return;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(ASK_AGAIN.1);
+    if let Err(NotTaken { reason, failure }) = hand_on(&batch, &outlet).await {
+        metrics.dropped(batch.signal(), batch.items(), reason);
+        warn!(connector = %id, dropped_items = batch.items(), reason = %failure, "What was held was not taken");
     }
 }
 
