@@ -3,7 +3,8 @@
 
 Each service is a process of its own. Prints `stock ADDRESS` once both run, and `done` once the agents had time to report.
 
-Arguments: --backend host:port --name NAME [--requests N] [--slow N: requests of half a second, for profilers]
+Arguments: --backend host:port --name NAME [--protocol grpc|http] [--requests N]
+    [--slow N: requests of half a second, for profilers]
 """
 
 import argparse
@@ -26,13 +27,14 @@ PERIODS = {
 GRACE = 4
 
 
-def start_agent(backend, service):
+def start_agent(arguments, role):
+    service = f"{arguments.name}-{role}"
     os.environ.update(PERIODS)
     from skywalking import agent, config
 
     config.init(
-        agent_collector_backend_services=backend,
-        agent_protocol="grpc",
+        agent_collector_backend_services=arguments.backend,
+        agent_protocol=arguments.protocol,
         agent_name=service,
         agent_instance_name=f"{service}-1",
         agent_logging_level="CRITICAL",
@@ -48,7 +50,7 @@ def busy(seconds):
 
 
 def serve(arguments):
-    start_agent(arguments.backend, f"{arguments.name}-stock")
+    start_agent(arguments, "stock")
     from flask import Flask
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -77,17 +79,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--backend", required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--protocol", choices=("grpc", "http"), default="grpc")
     parser.add_argument("--requests", type=int, default=4)
     parser.add_argument("--slow", type=int, default=0)
     parser.add_argument("--serve", action="store_true")
     arguments = parser.parse_args()
     if arguments.serve:
         return serve(arguments)
-    command = [sys.executable, __file__, "--serve", "--backend", arguments.backend, "--name", arguments.name]
+    command = [sys.executable, __file__, "--serve", *sys.argv[1:]]
     stock = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     port = int(stock.stdout.readline())
     print(f"stock {HOST}:{port}", flush=True)
-    start_agent(arguments.backend, f"{arguments.name}-web")
+    start_agent(arguments, "web")
     import requests
     from skywalking import Component, Layer
     from skywalking.trace.context import get_context

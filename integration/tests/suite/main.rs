@@ -45,6 +45,8 @@ mod memory;
 #[cfg(test)]
 mod mutual_tls;
 #[cfg(test)]
+mod oap_agents;
+#[cfg(test)]
 mod oap_balance;
 #[cfg(test)]
 mod oap_exchanges;

@@ -1,0 +1,310 @@
+//! SkyWalking's agents for Python and Node to OAP, directly and through Sluice: OAP holds the same.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sluice_integration::process::{Process, free_address, tied};
+
+use crate::support::{Oap, PATIENCE, Setup, Sluice, eventually, node, python, python_server, service_id};
+
+/// Sluice in the place of Satellite: agents in, this OAP out.
+struct Satellite {
+    sluice: Sluice,
+    grpc: SocketAddr,
+    http: SocketAddr,
+}
+
+impl Satellite {
+    fn start(setup: &Setup, oap: &Oap) -> Self {
+        let [grpc, http] = [(); 2].map(|()| free_address().unwrap());
+        let rest = format!(
+            "  skywalking:
+    protocols:
+      grpc: {{endpoint: '{grpc}'}}
+      http: {{endpoint: '{http}'}}
+    upstream: oap
+exporters:
+  oap: {{}}
+extensions:
+  oap:
+    endpoints: ['{}']
+    check_period: 1s",
+            oap.grpc
+        );
+        let pipelines = ["traces", "metrics", "logs"]
+            .map(|signal| format!("    {signal}: {{receivers: [skywalking], exporters: [oap]}}\n"))
+            .concat();
+        let config = setup.config(&rest, &pipelines).replace("service:\n", "service:\n  extensions: [oap]\n");
+        Self { sluice: setup.start(&config, grpc), grpc, http }
+    }
+}
+
+/// What OAP holds of a shop, without what differs from run to run: names, ports, ids and times.
+fn held(oap: &Oap, name: &str, stock: &str) -> Value {
+    let (web, of_stock) = (format!("{name}-web"), format!("{name}-stock"));
+    let plain = |text: &str| text.replace(name, "NAME").replace(stock, "STOCK");
+    let sorted = |texts: Vec<String>| {
+        let mut texts: Vec<String> = texts.iter().map(|text| plain(text)).collect();
+        texts.sort();
+        texts
+    };
+    let mut whole: Vec<Vec<String>> = Vec::new();
+    for trace in traces(oap, &web) {
+        let spans = oap.trace(&trace);
+        whole.push(sorted(spans.iter().map(|span| plain_span(span, &spans)).collect()));
+    }
+    whole.sort();
+    let logs = |service: &str| {
+        let logs = oap.logs(service);
+        let plain = |log: &Value| {
+            let text = format!("{} {} {}", log["endpointName"], without_time(log), log["tags"]);
+            // Threads are numbered.
+            text.replace(|character: char| character.is_ascii_digit(), "")
+        };
+        sorted(logs.iter().map(plain).collect())
+    };
+    let edges = oap.edges(&[&web, &of_stock]);
+    json!({
+        "services": sorted(oap.services("GENERAL").into_iter().filter(|service| service.starts_with(name)).collect()),
+        "instances": [sorted(oap.instances(&web)), sorted(oap.instances(&of_stock))],
+        "properties": [properties(oap, &web), properties(oap, &of_stock)],
+        "endpoints": [sorted(oap.endpoints(&web)), sorted(oap.endpoints(&of_stock))],
+        "edges": sorted(edges.iter().map(|(from, to, point)| format!("{from} -> {to} ({point})")).collect()),
+        "traces": whole,
+        "logs": [logs(&web), logs(&of_stock)],
+    })
+}
+
+/// The ids of the traces of a service.
+fn traces(oap: &Oap, service: &str) -> BTreeSet<String> {
+    let id = service_id(service);
+    let found = oap.query(&format!(
+        "{{ found: queryBasicTraces(condition: {{serviceId: \"{id}\", queryDuration: $duration, traceState: ALL, \
+         queryOrder: BY_START_TIME, paging: {{pageNum: 1, pageSize: 100}}}}) {{ traces {{ traceIds }} }} }}"
+    ));
+    let traces = found["found"]["traces"].as_array().cloned().unwrap_or_default();
+    let ids = traces.iter().flat_map(|trace| trace["traceIds"].as_array().unwrap());
+    ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+}
+
+/// The names of an instance's properties, and the values of those that are the same for all.
+fn properties(oap: &Oap, service: &str) -> BTreeSet<String> {
+    let id = service_id(service);
+    let found = oap.query(&format!(
+        "{{ all: listInstances(duration: $duration, serviceId: \"{id}\") {{ language attributes {{ name value }} }} }}"
+    ));
+    let instance = &found["all"][0];
+    let names = instance["attributes"].as_array().unwrap().iter();
+    names.map(|pair| pair["name"].to_string()).chain([instance["language"].to_string()]).collect()
+}
+
+/// A span with its references resolved to the spans that they name, and without the ports of those who called.
+fn plain_span(span: &Value, spans: &[Value]) -> String {
+    let peer = span["peer"].as_str().unwrap_or_default();
+    let peer = match span["type"] == "Entry" {
+        true => peer.rsplit_once(':').map_or(peer, |(host, _)| host),
+        false => peer,
+    };
+    let refs: Vec<String> = span["refs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|reference| {
+            let found = spans.iter().find(|span| {
+                span["segmentId"] == reference["parentSegmentId"]
+                    && span["spanId"] == reference["parentSpanId"]
+            });
+            format!("{} {}", reference["type"], found.map_or(&Value::Null, |span| &span["endpointName"]))
+        })
+        .collect();
+    format!(
+        "{} {} {} {} {} {} {} {} {} {} {:?} {} {}",
+        span["serviceCode"],
+        span["serviceInstanceName"],
+        span["spanId"],
+        span["parentSpanId"],
+        span["endpointName"],
+        span["type"],
+        span["layer"],
+        span["component"],
+        peer,
+        span["isError"],
+        refs,
+        span["tags"],
+        span["logs"].as_array().map_or(0, Vec::len),
+    )
+}
+
+/// The content of a log after the agent's time.
+fn without_time(log: &Value) -> String {
+    let content = log["content"].as_str().unwrap();
+    content.split_once('[').map_or(content, |(_, rest)| rest).to_owned()
+}
+
+/// The address at which the shop's stock listened.
+fn stock(printed: &str) -> String {
+    printed.lines().find_map(|line| line.strip_prefix("stock ")).unwrap().to_owned()
+}
+
+/// Has two shops report, one directly and one through Sluice, and compares what OAP holds of each; `false` if the agent
+/// was not fetched. A shop has so many traces, of so many spans.
+fn is_the_same(
+    oap: &Oap,
+    agent: &str,
+    backends: [SocketAddr; 2],
+    run: Run,
+    traces: usize,
+    spans: usize,
+) -> bool {
+    let names = ["direct", "through"].map(|way| format!("{agent}-{way}"));
+    let shops: Vec<_> = names
+        .iter()
+        .zip(backends)
+        .map(|(name, backend)| {
+            let name = name.clone();
+            std::thread::spawn(move || run(&backend.to_string(), &name))
+        })
+        .collect();
+    let mut stocks = Vec::new();
+    for shop in shops {
+        let Some(printed) = shop.join().unwrap() else { return false };
+        stocks.push(stock(&printed));
+    }
+    let (mut expected, mut found) = (Value::Null, Value::Null);
+    let begin = Instant::now();
+    let is_whole = |held: &Value| held["traces"].as_array().is_some_and(|found| found.len() == traces);
+    // OAP counts and draws in steps of seconds.
+    while begin.elapsed() < PATIENCE && (!is_whole(&expected) || expected != found) {
+        std::thread::sleep(Duration::from_millis(500));
+        [expected, found] = [0, 1].map(|way| held(oap, &names[way], &stocks[way]));
+    }
+    for held in [&expected, &found] {
+        assert!(is_whole(held), "{held:#}");
+        assert_eq!(held["services"].as_array().unwrap().len(), 2, "{held:#}");
+        for trace in held["traces"].as_array().unwrap() {
+            assert_eq!(trace.as_array().unwrap().len(), spans, "{held:#}");
+        }
+    }
+    for part in ["services", "instances", "properties", "endpoints", "edges", "traces", "logs"] {
+        assert_eq!(found[part], expected[part], "{part} of {agent}");
+    }
+    eventually("all calls are counted", || {
+        names.iter().all(|name| {
+            let counted = oap.metric("service_cpm", &format!("{name}-web"), None);
+            counted.iter().sum::<f64>().round() >= 1.0
+        })
+    });
+    true
+}
+
+/// Runs a shop against a back-end, under a name, and returns what it printed.
+type Run = fn(&str, &str) -> Option<String>;
+
+#[test]
+fn the_python_agent_says_the_same_through_sluice() {
+    let Some(oap) = Oap::shared() else { return };
+    let setup = Setup::new();
+    let satellite = Satellite::start(&setup, oap);
+    let run: Run = |backend, name| python("skywalking_shop.py", &["--backend", backend, "--name", name]);
+    if !is_the_same(oap, "python", [oap.grpc, satellite.grpc], run, 4, 3) {
+        return;
+    }
+    // Gauges of the interpreter: the same program has about as many threads.
+    let mut threads = Vec::new();
+    eventually("the meters are stored", || {
+        threads = ["direct", "through"]
+            .iter()
+            .map(|way| {
+                let service = format!("python-{way}-web");
+                let values = oap.metric("meter_test_python_threads", &service, Some(&format!("{service}-1")));
+                values.iter().copied().fold(0.0, f64::max)
+            })
+            .collect();
+        threads.iter().all(|count| *count > 1.0)
+    });
+    assert!((threads[0] - threads[1]).abs() <= 2.0, "{threads:?}");
+    satellite.sluice.stop();
+}
+
+/// The agent has no meters over HTTP, and asks for no tasks.
+#[test]
+fn the_python_agent_says_the_same_over_http() {
+    let Some(oap) = Oap::shared() else { return };
+    let setup = Setup::new();
+    let satellite = Satellite::start(&setup, oap);
+    let run: Run = |backend, name| {
+        python("skywalking_shop.py", &["--backend", backend, "--name", name, "--protocol", "http"])
+    };
+    if is_the_same(oap, "python-http", [oap.rest, satellite.http], run, 4, 3) {
+        satellite.sluice.stop();
+    }
+}
+
+#[test]
+fn the_node_agent_says_the_same_through_sluice() {
+    let Some(oap) = Oap::shared() else { return };
+    let setup = Setup::new();
+    let satellite = Satellite::start(&setup, oap);
+    let run: Run = |backend, name| node("skywalking_shop.cjs", &["--backend", backend, "--name", name]);
+    if is_the_same(oap, "node", [oap.grpc, satellite.grpc], run, 4, 3) {
+        satellite.sluice.stop();
+    }
+}
+
+/// A task that somebody starts in OAP comes to the agent through Sluice, and what the agent finds comes back: OAP knows
+/// where the time went.
+#[test]
+fn a_profile_task_reaches_the_agent_through_sluice_and_its_analysis_comes_back() {
+    let Some(oap) = Oap::shared() else { return };
+    let Some((program, script)) = python_server("skywalking_shop.py") else { return };
+    let setup = Setup::new();
+    let satellite = Satellite::start(&setup, oap);
+    let mut command = tied(&program);
+    command.arg(script).args(["--backend", &satellite.grpc.to_string(), "--name", "profiled"]);
+    command.args(["--requests", "1", "--slow", "60"]);
+    let _shop = Process::start(&mut command, &setup.path("shop.log")).unwrap();
+    oap.knows("GENERAL", &["profiled-web"]);
+    let id = service_id("profiled-web");
+    let created = oap.query(&format!(
+        "mutation {{ task: createProfileTask(creationRequest: {{serviceId: \"{id}\", endpointName: \"/order\", duration: 5, \
+         minDurationThreshold: 0, dumpPeriod: 10, maxSamplingCount: 2}}) {{ id errorReason }} }}"
+    ));
+    let task = created["task"]["id"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
+    let mut segments = Value::Null;
+    eventually("the agent's snapshots are there", || {
+        std::thread::sleep(Duration::from_millis(500));
+        segments = oap.query(&format!(
+            "{{ all: getProfileTaskSegments(taskID: \"{task}\") {{ traceId instanceName spans {{ segmentId startTime endTime \
+             endpointName profiled }} }} }}"
+        ));
+        segments["all"].as_array().is_some_and(|segments| !segments.is_empty())
+    });
+    let segment = &segments["all"][0];
+    assert_eq!(segment["instanceName"], "profiled-web-1", "{segments}");
+    let told = oap.query(&format!(
+        "{{ all: getProfileTaskLogs(taskID: \"{task}\") {{ operationType instanceName }} }}"
+    ));
+    let notified = json!({"operationType": "NOTIFIED", "instanceName": "profiled-web-1"});
+    assert!(told["all"].as_array().unwrap().contains(&notified), "{told}");
+
+    let span = segment["spans"].as_array().unwrap().iter().find(|span| span["profiled"] == true).unwrap();
+    let (start, end) = (&span["startTime"], &span["endTime"]);
+    let mut analysis = Value::Null;
+    eventually("the analysis sees where the time went", || {
+        std::thread::sleep(Duration::from_millis(500));
+        analysis = oap.query(&format!(
+            "{{ found: getSegmentsProfileAnalyze(queries: [{{segmentId: {}, timeRange: {{start: {start}, end: {end}}}}}]) {{ \
+             tip trees {{ elements {{ codeSignature duration count }} }} }} }}",
+            span["segmentId"]
+        ));
+        let trees = analysis["found"]["trees"].as_array().cloned().unwrap_or_default();
+        let mut elements = trees.iter().flat_map(|tree| tree["elements"].as_array().unwrap());
+        elements.any(|element| {
+            // Half a second of work, a snapshot every 10 ms.
+            element["codeSignature"].as_str().unwrap().contains("busy") && element["count"].as_i64() > Some(5)
+        })
+    });
+    satellite.sluice.stop();
+}
