@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::kernel::{members, recording, start};
+use crate::support::kernel::{members, recorded, recording, start};
 use crate::support::{Setup, eventually, is_root, lines, python};
 
 /// The last value, or count, of each series: by metric, port of the server, role, and what else tells its points apart.
@@ -21,7 +21,8 @@ fn losses_resets_and_failures_are_counted_at_both_ends() {
         let receiver = format!(
             "    tier: {tier}
     processes: {{include: [{{command_line: incidents.py}}]}}
-    metrics: {{interval: 200ms}}"
+    metrics: {{interval: 200ms}}
+    sampling: {{untraced: true, window: 100ms, syscall_events: true, default: {{ratio: 1}}}}"
         );
         let sluice = start(&setup, &recording(&setup, &receiver));
         let Some(printed) = python("incidents.py", &[]) else { return };
@@ -38,6 +39,7 @@ fn losses_resets_and_failures_are_counted_at_both_ends() {
             let closed = |port: u64, role: &str| of(&points, "connections.closed", port, role, "") == 1;
             [lost, reset].into_iter().all(|port| closed(port, "client") && closed(port, "server"))
                 && [refused, unanswered].into_iter().all(|port| closed(port, "client"))
+                && recorded(&setup, "client").len() == 3
         });
         sluice.stop();
 
@@ -57,6 +59,7 @@ fn losses_resets_and_failures_are_counted_at_both_ends() {
         // What began the connection that nobody answered was sent again, too.
         let retransmits = vec![(lost, "client", "", times), (unanswered, "client", "", attempts)];
         assert_eq!(all("retransmits"), sorted(retransmits), "tier {tier}");
+        assert_eq!(retransmits_at_calls(&setup, lost), times, "tier {tier}");
         let drops: Vec<_> =
             all("drops").into_iter().filter(|(_, _, why, _)| *why == "SOCKET_FILTER").collect();
         assert_eq!(drops, [(lost, "server", "SOCKET_FILTER", times)], "tier {tier}");
@@ -92,6 +95,21 @@ fn losses_resets_and_failures_are_counted_at_both_ends() {
             assert!(of(&points, "rtt", port, "client", "") > 0, "tier {tier}");
         }
     }
+}
+
+/// What the calls of the client's exchanges say.
+fn retransmits_at_calls(setup: &Setup, port: u64) -> u64 {
+    let mine = |record: &BTreeMap<String, Value>| record["network.peer.port"] == port.to_string();
+    let records = recorded(setup, "client").into_iter().filter(mine);
+    let calls = records.flat_map(|record| {
+        let calls = members(&record["sluice.syscalls"], &["values"]).map(|call| call["kvlistValue"].clone());
+        calls.collect::<Vec<_>>()
+    });
+    let counts = calls.filter_map(|call| {
+        let pair = members(&call, &["values"]).find(|pair| pair["key"] == "retransmits")?;
+        pair["value"]["intValue"].as_str()?.parse::<u64>().ok()
+    });
+    counts.sum()
 }
 
 fn points(setup: &Setup) -> Points {

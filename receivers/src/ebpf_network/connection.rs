@@ -19,8 +19,10 @@ pub(super) struct Connection {
     pub(super) last: u64,
     /// The parser was told that nothing came for a while.
     pub(super) is_idle: bool,
-    /// Segments retransmitted so far.
+    /// Segments retransmitted so far that were told of.
     retransmits: u32,
+    /// Segments retransmitted until the last call.
+    retransmits_at_call: u32,
 }
 
 impl Connection {
@@ -33,14 +35,21 @@ impl Connection {
         now: u64,
     ) -> Self {
         let parser = if is_fresh { http::Connection::new(role) } else { http::Connection::midway(role) };
-        Self { parser, ends, process, pair, last: now, is_idle: false, retransmits: 0 }
+        Self {
+            parser,
+            ends,
+            process,
+            pair,
+            last: now,
+            is_idle: false,
+            retransmits: 0,
+            retransmits_at_call: 0,
+        }
     }
 
-    /// How many segments were retransmitted since the last call, by the kernel's count.
+    /// How many segments were retransmitted that this has not told of yet, by the kernel's count.
     pub(super) fn retransmitted(&mut self, total: u32) -> u32 {
-        let new = total.saturating_sub(self.retransmits);
-        self.retransmits = self.retransmits.max(total);
-        new
+        advance(&mut self.retransmits, total)
     }
 
     /// A transfer in the parser's terms.
@@ -56,9 +65,16 @@ impl Connection {
             start: data.start,
             end: data.end,
             round_trip: data.round_trip,
-            retransmits: self.retransmitted(data.retransmits),
+            retransmits: advance(&mut self.retransmits_at_call, data.retransmits),
         }
     }
+}
+
+/// Takes a count that only grows to `total`, and tells by how much.
+fn advance(count: &mut u32, total: u32) -> u32 {
+    let new = total.saturating_sub(*count);
+    *count += new;
+    new
 }
 
 fn operation_of(number: u8) -> Operation {

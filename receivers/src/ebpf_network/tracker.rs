@@ -110,8 +110,9 @@ impl Tracker {
     fn transfer(&mut self, data: &event::Data<'_>) {
         let Some(connection) = self.connections.get_mut(&data.socket) else { return };
         let segment = connection.segment(data);
+        let retransmits = connection.retransmitted(data.retransmits);
         if let (Some(aggregator), Some(pair)) = (&mut self.sinks.aggregator, &connection.pair) {
-            aggregator.tcp(pair, TcpObservation::of(&segment));
+            aggregator.tcp(pair, TcpObservation::of(&segment, retransmits));
         }
         let Connection { parser, process, ends, pair, .. } = connection;
         let mut observed =

@@ -73,7 +73,7 @@ pub enum TcpObservation {
         duration: u64,
         /// Smoothed round-trip time in microseconds; 0 if unknown.
         round_trip: u32,
-        /// Segments retransmitted since the call before.
+        /// Segments retransmitted that no other observation tells of.
         retransmits: u32,
     },
     /// Segments were retransmitted that no [`TcpObservation::Io`] tells of.
@@ -143,15 +143,15 @@ impl<'a> HttpObservation<'a> {
 }
 
 impl TcpObservation {
-    /// What metrics need of a call.
+    /// What metrics need of a call, and of what was retransmitted and not told of yet.
     #[must_use]
-    pub fn of(segment: &Segment<'_>) -> Self {
+    pub fn of(segment: &Segment<'_>, retransmits: u32) -> Self {
         Self::Io {
             direction: segment.direction,
             bytes: u64::from(segment.length),
             duration: segment.end.saturating_sub(segment.began()),
             round_trip: segment.round_trip,
-            retransmits: segment.retransmits,
+            retransmits,
         }
     }
 }

@@ -379,6 +379,20 @@ fn room_that_becomes_free_is_used() {
 }
 
 #[test]
+fn the_error_number_of_a_socket_says_why_it_could_not_connect() {
+    for (number, expected) in [
+        (111, ConnectError::Refused),
+        (110, ConnectError::TimedOut),
+        (113, ConnectError::Unreachable),
+        (101, ConnectError::Unreachable),
+        (104, ConnectError::Other),
+        (0, ConnectError::Other),
+    ] {
+        assert_eq!(ConnectError::of(number), expected, "{number}");
+    }
+}
+
+#[test]
 fn connections_are_told_in_every_respect() {
     let mut aggregator = aggregator(&MetricsConfig::default());
     let process = aggregator.process(&CLIENT);

@@ -3,6 +3,8 @@
 //! Nobody traces. Every exchange must be recorded exactly once on either side, with its exact method, path, status and
 //! body sizes. Paths are unique, so that they tell exchanges apart.
 
+mod hyper;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -11,13 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ::http::Request;
-use bytes::Bytes;
-use http_body_util::Full;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluice_integration::process::{Process, free_address, tied};
-use sluice_integration::transport::{connect_http1, receive};
 
 use crate::support::{
     PATIENCE, Setup, Sluice, eventually, get, is_root, program, python_server, script, sum,
@@ -80,7 +78,7 @@ fn matrix(tier: &str) {
         ("requests", |setup, plan| python(setup, "requests", plan)),
         ("aiohttp", |setup, plan| python(setup, "aiohttp", plan)),
         ("node", node),
-        ("hyper", |_, plan| Some(hyper(plan))),
+        ("hyper", |_, plan| Some(hyper::client(plan))),
     ];
     std::thread::scope(|scope| {
         let running = clients.map(|(name, client)| {
@@ -217,34 +215,6 @@ fn node(setup: &Setup, plan: &[Item]) -> Option<Vec<Said>> {
     Some(read(&printed(command)))
 }
 
-/// The client of this process. It does not chunk.
-fn hyper(plan: &[Item]) -> Vec<Said> {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let mut all = Vec::new();
-        let mut connections = BTreeMap::new();
-        for item in plan {
-            let server: SocketAddr = item.base.strip_prefix("http://").unwrap().parse().unwrap();
-            let mut sender = match connections.remove(&server) {
-                Some(sender) => sender,
-                None => connect_http1(server).await.unwrap(),
-            };
-            if sender.ready().await.is_err() {
-                sender = connect_http1(server).await.unwrap();
-            }
-            let request =
-                Request::builder().method(item.method).uri(&item.path).header("host", server.to_string());
-            let request = request.body(Full::new(Bytes::from("y".repeat(item.body)))).unwrap();
-            let (head, body) = sender.send_request(request).await.unwrap().into_parts();
-            all.push(said(item, head.status.as_u16(), receive(body).await.unwrap().body.len()));
-            if head.version == ::http::Version::HTTP_11 {
-                connections.insert(server, sender);
-            }
-        }
-        all
-    })
-}
-
 /// Many requests in one write, and their responses in few reads.
 fn pipelined(nginx: SocketAddr) -> Vec<Said> {
     let paths: Vec<String> = (0..20).map(|number| format!("/fixed/10/pipelined-{number}")).collect();
@@ -286,6 +256,7 @@ fn read(text: &str) -> Vec<Said> {
 
 struct Servers {
     addresses: Vec<(&'static str, SocketAddr)>,
+    hyper: hyper::Server,
     _processes: Vec<Process>,
 }
 
@@ -295,7 +266,8 @@ impl Servers {
         let (nginx, node, java) = (program("nginx")?, program("node")?, program("java")?);
         // The JDK compiles the script.
         program("javac")?;
-        let mut servers = Self { addresses: Vec::new(), _processes: Vec::new() };
+        let mut servers =
+            Self { addresses: Vec::new(), hyper: hyper::Server::start(), _processes: Vec::new() };
         let mut start = |name: &'static str, program: &Path, arguments: &[&str], script: &Path| {
             let address = free_address().unwrap();
             let mut command = tied(program);
@@ -323,6 +295,8 @@ impl Servers {
                 );
             }
         }
+        let hyper = servers.hyper.address;
+        servers.addresses.push(("hyper", hyper));
         Some(servers)
     }
 
@@ -335,10 +309,11 @@ impl Servers {
         let logs = self
             .addresses
             .iter()
+            .filter(|(name, _)| *name != "hyper")
             .map(|(name, _)| fs::read_to_string(setup.path(&format!("{name}.log"))).unwrap());
         let lines =
             logs.map(|log| log.lines().filter(|line| line.starts_with('{')).collect::<Vec<_>>().join("\n"));
-        lines.flat_map(|lines| read(&lines)).collect()
+        lines.flat_map(|lines| read(&lines)).chain(self.hyper.said()).collect()
     }
 }
 
