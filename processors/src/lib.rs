@@ -25,6 +25,8 @@ pub mod trace_events;
 mod handing_on;
 #[cfg(any(feature = "attributes", feature = "probabilistic_sampler"))]
 mod rewriting;
+#[cfg(any(feature = "groupbytrace", feature = "spanmetrics", feature = "trace_events"))]
+mod room;
 #[cfg(all(
     test,
     any(

@@ -14,7 +14,7 @@ use crate::attributes::filter::{Filter, Selection};
 #[derive(Clone, Debug)]
 pub(super) enum Selected {
     /// Spans and log records: what is asked of a resource, a scope and an item is asked together.
-    Items(Filter),
+    Items(Box<Filter>),
     /// Metrics.
     Metrics(Box<MetricFilter>),
 }

@@ -47,11 +47,11 @@ impl ProcessorFactory for Filter {
                 let SpanFilters { include, exclude } = &config.spans;
                 let filter =
                     attributes::filter("spans.", include.as_ref(), exclude.as_ref(), Signal::Traces)?;
-                (Selected::Items(filter), names::FILTERED_SPANS)
+                (Selected::Items(Box::new(filter)), names::FILTERED_SPANS)
             }
             Signal::Metrics => (config.metrics.selected(), names::FILTERED_DATA_POINTS),
             Signal::Logs | Signal::Profiles => {
-                (Selected::Items(config.logs.filter()), names::FILTERED_LOG_RECORDS)
+                (Selected::Items(Box::new(config.logs.filter())), names::FILTERED_LOG_RECORDS)
             }
         };
         let dropped = counter!(counter_name, "processor" => context.component.id.to_string());

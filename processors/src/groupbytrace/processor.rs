@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -12,7 +12,6 @@ use futures_util::future::{BoxFuture, ready};
 use metrics::{Counter, Gauge, counter, gauge};
 use sluice_pipeline::{
     Batch, Consumer, Demand, Failure, Permit, Reply, Signal,
-    budget::Budget,
     component::{ComponentId, Kind, ProcessorContext},
     graph::Status,
     telemetry::{ProcessorMetrics, names},
@@ -29,9 +28,12 @@ use tracing::warn;
 
 use super::{
     config::GroupByTraceConfig,
-    store::{Leaving, Room, Store},
+    store::{Leaving, Store},
 };
-use crate::handing_on::{NotTaken, hand_on};
+use crate::{
+    handing_on::{NotTaken, hand_on},
+    room::{Room, Rooms},
+};
 
 /// Traces that become due within this time leave together.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -42,9 +44,8 @@ struct Shared {
     id: ComponentId,
     store: Mutex<Store>,
     next: Arc<dyn Consumer>,
-    budget: Budget,
-    /// Bytes that are held, with those on their way out.
-    used: Arc<AtomicU64>,
+    /// Of what is held, with what is on its way out.
+    rooms: Rooms,
     metrics: ProcessorMetrics,
     held: Gauge,
     released_spans: Counter,
@@ -74,8 +75,7 @@ pub(super) fn build(
     let shared = Arc::new(Shared {
         store: Mutex::new(Store::new(config.wait_duration.get(), config.num_traces)),
         next,
-        budget: component.budget.clone(),
-        used: Arc::default(),
+        rooms: Rooms::new(u64::MAX, component.budget.clone()),
         metrics: ProcessorMetrics::new(&component.id, Signal::Traces),
         held: gauge!(names::GROUP_TRACES_HELD, "processor" => component.id.to_string()),
         released_spans: counter(names::GROUP_SPANS_RELEASED),
@@ -173,15 +173,10 @@ impl Shared {
 
 impl Consumer for Stage {
     fn reserve<'a>(&'a self, demand: &'a Demand) -> BoxFuture<'a, Result<Permit, Failure>> {
-        let bytes = (demand.bytes + demand.items * SPAN_COST) as u64;
-        let used = &self.shared.used;
-        let before = used.fetch_add(bytes, Ordering::Relaxed);
-        Box::pin(ready(match self.shared.budget.hold(bytes, before) {
-            Ok(held) => Ok(Permit::holding(Room { bytes, used: Arc::clone(used), _held: held })),
-            Err(exhausted) => {
-                used.fetch_sub(bytes, Ordering::Relaxed);
-                Err(Failure::retryable(format!("there is no room to hold traces: {exhausted}")))
-            }
+        let room = self.shared.rooms.admit(demand.bytes + demand.items * SPAN_COST);
+        Box::pin(ready(match room {
+            Some(room) => Ok(Permit::holding(room)),
+            None => Err(Failure::retryable("there is no room to hold more traces; some leave soon")),
         }))
     }
 

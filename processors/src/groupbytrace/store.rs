@@ -2,16 +2,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use sluice_pipeline::{
     Batch, Chunk, Context, Signal,
-    budget::Held,
     otlp::{
         view::{ScopeGroup, resource_groups},
         wire::Fields,
@@ -19,17 +15,12 @@ use sluice_pipeline::{
     },
 };
 
+use crate::room::Room;
+
 /// The field number of scope groups in a resource group, and of spans in a scope group.
 const MEMBERS: u32 = 2;
 /// How many spans leave in one batch, unless a single trace has more.
 const BATCH_SPANS: usize = 2000;
-
-/// Room that a batch took, given back once all its traces have left.
-pub(super) struct Room {
-    pub(super) bytes: u64,
-    pub(super) used: Arc<AtomicU64>,
-    pub(super) _held: Held,
-}
 
 /// Traces that are held.
 pub(super) struct Store {
@@ -58,12 +49,6 @@ pub(super) struct Leaving {
     pub(super) traces: usize,
     /// To be kept until they have left.
     pub(super) rooms: Vec<Arc<Room>>,
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 impl Store {

@@ -39,7 +39,7 @@ pub struct SpanMetricsConfig {
     pub metrics_expiration: Duration,
     /// After how long without spans a series is forgotten; 0 never.
     pub series_expiration: Duration,
-    /// How many resources have series; beyond it the one without spans for longest is forgotten.
+    /// How many resources have series; beyond it the one without spans for longest leaves with the next flush.
     pub resource_metrics_cache_size: usize,
     /// Attributes that tell resources apart; all if none are named.
     pub resource_metrics_key_attributes: Vec<String>,
@@ -145,7 +145,7 @@ pub struct ExemplarsConfig {
 pub struct EventsConfig {
     /// Whether there is one.
     pub enabled: bool,
-    /// Attributes of the event, else of the span or resource, that tell its series apart; at least one.
+    /// Attributes of the span, else of the event or resource, that tell its series apart; at least one.
     pub dimensions: Vec<Dimension>,
 }
 

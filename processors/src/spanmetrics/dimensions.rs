@@ -79,12 +79,13 @@ impl Dimensions {
         }
         if let Some(scope) = place.scope {
             text_pair(&mut writer, SCOPE_NAME.as_bytes(), scope.name);
-            text_pair(&mut writer, SCOPE_VERSION.as_bytes(), scope.version);
+            if !scope.version.is_empty() {
+                text_pair(&mut writer, SCOPE_VERSION.as_bytes(), scope.version);
+            }
         }
         for other in &self.others {
-            let found = event
-                .and_then(|attributes| find(attributes, &other.name))
-                .or_else(|| find(span.attributes(), &other.name))
+            let found = find(span.attributes(), &other.name)
+                .or_else(|| event.and_then(|attributes| find(attributes, &other.name)))
                 .or_else(|| find(place.resource, &other.name));
             match (found, &other.default) {
                 (Some(pair), _) => writer.bytes(1, pair),

@@ -1,6 +1,9 @@
 //! All series, by resource.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use sluice_pipeline::{
     Batch, Chunk,
@@ -13,8 +16,12 @@ use super::{
     dimensions::{Dimensions, Place, service},
     histogram::Histogram,
     table::{Added, Exemplar, Series, Table, Tally},
-    write::Document,
+    write::{Document, Times},
 };
+use crate::room::{Room, Rooms};
+
+/// What a resource takes besides its key and message, in bytes.
+const RESOURCE_BYTES: usize = size_of::<OfResource>() + 128;
 
 /// What is counted, and how.
 pub(super) struct Plan {
@@ -42,8 +49,13 @@ pub(super) struct Plan {
 /// All series.
 pub(super) struct Store {
     plan: Plan,
-    budget: Budget,
-    resources: HashMap<Box<[u8]>, OfResource>,
+    rooms: Rooms,
+    resources: HashMap<Arc<[u8]>, OfResource>,
+    /// The resources by when they were last seen: numbers that grow.
+    order: BTreeMap<u64, Arc<[u8]>>,
+    next: u64,
+    /// Resources that made room for others, until they are written.
+    evicted: Vec<OfResource>,
     /// When deltas began.
     since: u64,
     key: Vec<u8>,
@@ -54,9 +66,13 @@ struct OfResource {
     /// The encoded resource.
     message: Vec<u8>,
     seen: u64,
+    /// Its place in the order.
+    number: u64,
     calls: Table,
     durations: Table,
     events: Table,
+    /// What its message and key take.
+    _room: Room,
 }
 
 /// What became of the spans of a batch, where it is not what the configuration asks for.
@@ -64,9 +80,11 @@ struct OfResource {
 pub(super) struct Outcome {
     /// Spans of resources without a service, which the Collector leaves out as well.
     pub(super) without_service: u64,
+    /// Spans of resources that there is no room for.
+    pub(super) without_room: u64,
     pub(super) over_limit: u64,
     pub(super) over_budget: u64,
-    /// Resources that were forgotten to make room.
+    /// Resources that begin anew when they come again, since others came.
     pub(super) evicted_resources: u64,
 }
 
@@ -113,7 +131,16 @@ impl Plan {
 
 impl Store {
     pub(super) fn new(plan: Plan, budget: &Budget, now: u64) -> Self {
-        Self { plan, budget: budget.clone(), resources: HashMap::new(), since: now, key: Vec::new() }
+        Self {
+            plan,
+            rooms: Rooms::new(u64::MAX, budget.clone()),
+            resources: HashMap::new(),
+            order: BTreeMap::new(),
+            next: 0,
+            evicted: Vec::new(),
+            since: now,
+            key: Vec::new(),
+        }
     }
 
     /// Counts the spans of a batch; `now` is in nanoseconds since 1970, as everywhere here.
@@ -122,81 +149,124 @@ impl Store {
         for group in batch.chunks().iter().flat_map(|chunk| resource_groups(chunk.bytes())) {
             let resource = group.resource();
             let attributes = resource.attributes();
+            let spans = || group.scope_groups().map(|scope| scope.spans().count() as u64).sum::<u64>();
             let Some(service) = service(attributes) else {
-                outcome.without_service +=
-                    group.scope_groups().map(|scope| scope.spans().count() as u64).sum::<u64>();
+                outcome.without_service += spans();
                 continue;
             };
-            let of_resource =
-                find(&self.plan, &self.budget, &mut self.resources, resource, now, &mut outcome);
+            let key = resource_key(attributes, &self.plan.resource_keys);
+            if !self.see(&key, resource, now, &mut outcome) {
+                outcome.without_room += spans();
+                continue;
+            }
+            let Self { plan, rooms, resources, key: buffer, .. } = self;
+            let Some(of_resource) = resources.get_mut(&key) else { continue };
             for scope_group in group.scope_groups() {
                 let scope = Some(scope_group.scope()).filter(|scope| {
-                    !scope.name.is_empty() && self.plan.scopes.iter().any(|name| name == scope.name)
+                    !scope.name.is_empty() && plan.scopes.iter().any(|name| name == scope.name)
                 });
                 let place = Place { service: &service, resource: attributes, scope };
                 for span in scope_group.spans() {
-                    of_resource.count(&self.plan, &place, &span, now, &mut self.key, &mut outcome);
+                    of_resource.count(plan, rooms, &place, &span, now, buffer, &mut outcome);
                 }
             }
         }
         outcome
     }
 
-    /// Writes what there is, and forgets what is to be forgotten.
-    pub(super) fn flush(&mut self, now: u64) -> Vec<Chunk> {
-        let Self { plan, resources, .. } = self;
-        let mut document = Document::new(plan, self.since, now);
-        for resource in resources.values_mut() {
-            resource.write(plan, &mut document);
+    /// Notes that a resource has spans. Whether there is room for it, if it is new.
+    fn see(&mut self, key: &Arc<[u8]>, resource: Resource<'_>, now: u64, outcome: &mut Outcome) -> bool {
+        let number = self.next;
+        if let Some(known) = self.resources.get_mut(key) {
+            known.seen = now;
+            if known.number + 1 != number {
+                self.order.remove(&std::mem::replace(&mut known.number, number));
+                self.order.insert(number, Arc::clone(key));
+                self.next += 1;
+            }
+            return true;
+        }
+        let message = if self.plan.with_resource { resource.message } else { &[] };
+        let Some(room) = self.rooms.admit(message.len() + key.len() + RESOURCE_BYTES) else { return false };
+        if self.resources.len() >= self.plan.resources
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            outcome.evicted_resources += 1;
+            self.evicted.extend(self.resources.remove(&oldest));
+        }
+        let new = OfResource {
+            message: message.to_vec(),
+            seen: now,
+            number,
+            calls: Table::new(self.plan.limit, 0),
+            durations: Table::new(self.plan.limit, self.plan.exemplars()),
+            events: Table::new(self.plan.limit, 0),
+            _room: room,
+        };
+        self.resources.insert(Arc::clone(key), new);
+        self.order.insert(number, Arc::clone(key));
+        self.next += 1;
+        true
+    }
+
+    /// Begins to write what there is; each resource is then written by itself, so that spans are counted meanwhile.
+    pub(super) fn begin_flush(&mut self, now: u64) -> Flush {
+        let mut flush = Flush {
+            keys: self.resources.keys().cloned().collect(),
+            since: std::mem::replace(&mut self.since, now),
+            now,
+            document: Document::default(),
+        };
+        for resource in std::mem::take(&mut self.evicted) {
+            resource.write(&self.plan, &mut flush);
+        }
+        flush
+    }
+
+    /// Writes some resources, and forgets what is to be forgotten. Nothing once all are written.
+    pub(super) fn flush_some(&mut self, flush: &mut Flush, budget: &Budget) -> Option<Vec<Chunk>> {
+        if flush.keys.is_empty() && flush.document.is_empty() {
+            return None;
+        }
+        while !flush.document.is_full() {
+            let Some(key) = flush.keys.pop() else { return Some(flush.document.take_all(budget)) };
+            let Some(resource) = self.resources.get_mut(&key) else { continue };
+            resource.write(&self.plan, flush);
+            let expired = |expiration: u64| flush.now.saturating_sub(expiration);
+            let is_over = self.plan.is_delta
+                || (self.plan.resource_expiration > 0
+                    && resource.seen < expired(self.plan.resource_expiration));
+            if is_over {
+                self.order.remove(&resource.number);
+                self.resources.remove(&key);
+                continue;
+            }
             for table in [&mut resource.calls, &mut resource.durations, &mut resource.events] {
                 table.forget_exemplars();
-                if plan.series_expiration > 0 {
-                    table.expire(now.saturating_sub(plan.series_expiration));
+                if self.plan.series_expiration > 0 {
+                    table.expire(expired(self.plan.series_expiration));
                 }
             }
         }
-        if plan.is_delta {
-            resources.clear();
-        } else if plan.resource_expiration > 0 {
-            let before = now.saturating_sub(plan.resource_expiration);
-            resources.retain(|_, resource| resource.seen >= before);
-        }
-        let chunks = document.finish(&self.budget);
-        self.since = now;
-        chunks
+        Some(flush.document.take(budget))
+    }
+
+    /// Whether what is refused is part of what is sent later.
+    pub(super) fn is_cumulative(&self) -> bool {
+        !self.plan.is_delta
     }
 }
 
-/// The series of a resource, new if need be.
-fn find<'s>(
-    plan: &Plan,
-    budget: &Budget,
-    resources: &'s mut HashMap<Box<[u8]>, OfResource>,
-    resource: Resource<'_>,
+/// Series on their way out.
+pub(super) struct Flush {
+    keys: Vec<Arc<[u8]>>,
+    since: u64,
     now: u64,
-    outcome: &mut Outcome,
-) -> &'s mut OfResource {
-    let key = resource_key(resource.attributes(), &plan.resource_keys);
-    if resources.len() >= plan.resources && !resources.contains_key(&key) {
-        let oldest = resources.iter().min_by_key(|(_, resource)| resource.seen).map(|(key, _)| key.clone());
-        if let Some(oldest) = oldest {
-            resources.remove(&oldest);
-            outcome.evicted_resources += 1;
-        }
-    }
-    let found = resources.entry(key).or_insert_with(|| OfResource {
-        message: if plan.with_resource { resource.message.to_vec() } else { Vec::new() },
-        seen: now,
-        calls: Table::new(plan.limit, budget),
-        durations: Table::new(plan.limit, budget),
-        events: Table::new(plan.limit, budget),
-    });
-    found.seen = now;
-    found
+    document: Document,
 }
 
 /// The attributes that tell resources apart, in an order of their own.
-fn resource_key(attributes: Attributes<'_>, named: &[Vec<u8>]) -> Box<[u8]> {
+fn resource_key(attributes: Attributes<'_>, named: &[Vec<u8>]) -> Arc<[u8]> {
     let wanted = |key: &[u8]| named.is_empty() || named.iter().any(|name| name == key);
     let mut pairs: Vec<&[u8]> = attributes.filter(|pair| wanted(pair.key)).map(|pair| pair.message).collect();
     pairs.sort_unstable();
@@ -209,9 +279,11 @@ fn resource_key(attributes: Attributes<'_>, named: &[Vec<u8>]) -> Box<[u8]> {
 }
 
 impl OfResource {
+    #[expect(clippy::too_many_arguments, reason = "what all spans of a batch share is passed on as it is")]
     fn count(
         &mut self,
         plan: &Plan,
+        rooms: &Rooms,
         place: &Place<'_>,
         span: &Span<'_>,
         now: u64,
@@ -219,7 +291,7 @@ impl OfResource {
         outcome: &mut Outcome,
     ) {
         plan.calls.key(place, span, None, key);
-        let added = self.calls.add(key, now, || Tally::Count(0), count_one);
+        let added = self.calls.add(key, now, rooms, || Tally::Count(0), count_one);
         outcome.note(added);
         if let Some(durations) = &plan.durations {
             if *durations != plan.calls {
@@ -232,6 +304,7 @@ impl OfResource {
             let added = self.durations.add(
                 key,
                 now,
+                rooms,
                 || Tally::Durations(plan.empty.clone()),
                 |series| {
                     if let Tally::Durations(histogram) = &mut series.tally {
@@ -252,20 +325,26 @@ impl OfResource {
         if let Some(events) = &plan.events {
             for event in span.events() {
                 events.key(place, span, Some(event.attributes()), key);
-                let added = self.events.add(key, now, || Tally::Count(0), count_one);
+                let added = self.events.add(key, now, rooms, || Tally::Count(0), count_one);
                 outcome.note(added);
             }
         }
     }
 
-    fn write(&self, plan: &Plan, document: &mut Document<'_>) {
+    fn write(&self, plan: &Plan, flush: &mut Flush) {
         let name = |name: &str| match plan.namespace.as_str() {
             "" => name.to_owned(),
             namespace => format!("{namespace}.{name}"),
         };
-        document.metric(&self.message, &name("calls"), "", &self.calls);
-        document.metric(&self.message, &name("duration"), plan.unit.name(), &self.durations);
-        document.metric(&self.message, &name("events"), "", &self.events);
+        let times = Times { since: plan.is_delta.then_some(flush.since), now: flush.now };
+        let tables = [
+            ("calls", "", &self.calls),
+            ("duration", plan.unit.name(), &self.durations),
+            ("events", "", &self.events),
+        ];
+        for (metric, unit, table) in tables {
+            flush.document.metric(&self.message, &name(metric), unit, table, times, &plan.bounds);
+        }
     }
 }
 
@@ -276,6 +355,11 @@ fn count_one(series: &mut Series) {
 }
 
 impl Plan {
+    /// The most exemplars of a series.
+    fn exemplars(&self) -> usize {
+        if self.exemplars.enabled { self.exemplars.max_per_data_point } else { 0 }
+    }
+
     fn exemplar(&self, span: &Span<'_>, value: f64) -> Option<Exemplar> {
         if !self.exemplars.enabled {
             return None;

@@ -2,22 +2,20 @@
 
 use std::collections::HashMap;
 
-use sluice_pipeline::budget::{Budget, Charge};
-
 use super::{dimensions::overflow_key, histogram::Histogram};
+use crate::room::{Room, Rooms};
 
-/// What a series takes besides its key and its buckets, in bytes.
+/// What a series takes besides its key, its buckets and its exemplars, in bytes.
 const SERIES_BYTES: usize = size_of::<Series>() + 64;
 
 /// The series of a metric by their keys.
 pub(super) struct Table {
     series: HashMap<Box<[u8]>, Series>,
     limit: usize,
-    charge: Charge,
+    exemplars: usize,
 }
 
 /// A series.
-#[derive(Debug)]
 pub(super) struct Series {
     /// When it began, in nanoseconds since 1970.
     pub(super) begun: u64,
@@ -25,6 +23,8 @@ pub(super) struct Series {
     pub(super) seen: u64,
     pub(super) tally: Tally,
     pub(super) exemplars: Vec<Exemplar>,
+    /// What it takes; nothing for the series of what there is no room for.
+    _room: Option<Room>,
 }
 
 /// What a series counts.
@@ -51,14 +51,14 @@ pub(super) enum Added {
     Here,
     /// To the series of what there is no room for, since there are as many series as there may be.
     OverLimit,
-    /// The same, since the byte budget is used up.
+    /// The same, since nothing is left of the budget for what is held.
     OverBudget,
 }
 
 impl Table {
-    /// Without series; 0 sets no limit to their number.
-    pub(super) fn new(limit: usize, budget: &Budget) -> Self {
-        Self { series: HashMap::new(), limit, charge: budget.charge_anyway(0) }
+    /// Without series. There may be `limit` of them, or any number if that is 0, with so many exemplars each.
+    pub(super) fn new(limit: usize, exemplars: usize) -> Self {
+        Self { series: HashMap::new(), limit, exemplars }
     }
 
     /// Adds to the series of this key, which begins as `empty` if it is new.
@@ -66,6 +66,7 @@ impl Table {
         &mut self,
         key: &[u8],
         now: u64,
+        rooms: &Rooms,
         empty: impl FnOnce() -> Tally,
         act: impl FnOnce(&mut Series),
     ) -> Added {
@@ -75,24 +76,19 @@ impl Table {
             return Added::Here;
         }
         let tally = empty();
-        let added = self.room_for(key, &tally);
+        let is_full = self.limit > 0 && self.series.len() >= self.limit;
+        let room = if is_full { None } else { rooms.admit(self.cost(key, &tally)) };
+        let added = match (is_full, &room) {
+            (true, _) => Added::OverLimit,
+            (false, None) => Added::OverBudget,
+            (false, Some(_)) => Added::Here,
+        };
         let key = if added == Added::Here { key.to_vec() } else { overflow_key() };
-        let begin = || Series { begun: now, seen: now, tally, exemplars: Vec::new() };
+        let begin = || Series { begun: now, seen: now, tally, exemplars: Vec::new(), _room: room };
         let series = self.series.entry(key.into()).or_insert_with(begin);
         series.seen = now;
         act(series);
         added
-    }
-
-    /// Takes room for one more.
-    fn room_for(&mut self, key: &[u8], tally: &Tally) -> Added {
-        if self.limit > 0 && self.series.len() >= self.limit {
-            return Added::OverLimit;
-        }
-        match self.charge.grow(cost(key, tally)) {
-            Ok(()) => Added::Here,
-            Err(_) => Added::OverBudget,
-        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -106,19 +102,19 @@ impl Table {
     /// Forgets what was not added to since this time.
     pub(super) fn expire(&mut self, before: u64) {
         self.series.retain(|_, series| series.seen >= before);
-        let bytes = self.series.iter().map(|(key, series)| cost(key, &series.tally)).sum();
-        self.charge.shrink_to(bytes);
     }
 
     pub(super) fn forget_exemplars(&mut self) {
         self.series.values_mut().for_each(|series| series.exemplars.clear());
     }
-}
 
-fn cost(key: &[u8], tally: &Tally) -> u64 {
-    let room = match tally {
-        Tally::Count(_) => 0,
-        Tally::Durations(histogram) => histogram.room(),
-    };
-    (SERIES_BYTES + key.len() + room) as u64
+    fn cost(&self, key: &[u8], tally: &Tally) -> usize {
+        let room = match tally {
+            Tally::Count(_) => 0,
+            Tally::Durations(histogram) => {
+                histogram.room() + self.exemplars.saturating_mul(size_of::<Exemplar>())
+            }
+        };
+        SERIES_BYTES.saturating_add(key.len()).saturating_add(room)
+    }
 }

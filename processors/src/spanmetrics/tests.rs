@@ -1,4 +1,7 @@
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use opentelemetry_proto::tonic::{
@@ -29,6 +32,7 @@ const BEGIN: u64 = 1_700_000_000 * SECOND;
 
 struct Setup {
     store: Store,
+    budget: Budget,
     now: u64,
 }
 
@@ -39,7 +43,7 @@ fn store(yaml: &str) -> Setup {
 fn store_within(yaml: &str, budget: &Budget) -> Setup {
     let config: SpanMetricsConfig = decoded(yaml);
     assert_eq!(config.problems(), []);
-    Setup { store: Store::new(Plan::new(&config), budget, BEGIN), now: BEGIN }
+    Setup { store: Store::new(Plan::new(&config), budget, BEGIN), budget: budget.clone(), now: BEGIN }
 }
 
 impl Setup {
@@ -52,7 +56,16 @@ impl Setup {
 
     fn flush(&mut self) -> Vec<Point> {
         self.now += 60 * SECOND;
-        points(&self.store.flush(self.now))
+        points(&self.chunks())
+    }
+
+    fn chunks(&mut self) -> Vec<Chunk> {
+        let mut flush = self.store.begin_flush(self.now);
+        let mut chunks: Vec<Chunk> = Vec::new();
+        while let Some(some) = self.store.flush_some(&mut flush, &self.budget) {
+            chunks.extend(some);
+        }
+        chunks
     }
 }
 
@@ -313,7 +326,8 @@ fn resources_are_told_apart_whatever_the_order_of_their_attributes() {
     assert_eq!(counts(&setup.flush()), [1, 2]);
     let outcome = setup.add(&traces(resource("stock", "b", "1"), spans()));
     assert_eq!(outcome.evicted_resources, 1, "there may be two");
-    assert_eq!(counts(&setup.flush()), [1, 1], "the one without spans for longest is gone");
+    assert_eq!(counts(&setup.flush()), [1, 1, 2], "the one without spans for longest leaves with this flush");
+    assert_eq!(counts(&setup.flush()), [1, 1], "and is gone then");
     let outcome = setup.add(&traces(vec![text("host.name", "a")], spans()));
     assert_eq!(outcome.without_service, 1);
 }
@@ -328,7 +342,8 @@ fn what_has_no_room_is_counted_in_one_series() {
     let mut bounded = store_within("{}", &budget);
     let outcome = bounded.add(&shop(names(10_000)));
     assert!(outcome.over_budget > 9_000, "{outcome:?}");
-    assert!(budget.used() <= 200_000);
+    assert!(budget.check().is_ok(), "there is room for requests still");
+    assert!(budget.queued() > 0 && budget.queued() <= budget.queue_share());
     for (setup, lost) in [(&mut limited, 90), (&mut bounded, outcome.over_budget)] {
         let points = setup.flush();
         let overflow = points
@@ -342,7 +357,7 @@ fn what_has_no_room_is_counted_in_one_series() {
         assert_eq!(all, if lost == 90 { 100 } else { 10_000 }, "nothing is lost");
     }
     drop(bounded);
-    assert_eq!(budget.used(), 0);
+    assert_eq!((budget.queued(), budget.used()), (0, 0));
 }
 
 #[test]
@@ -400,7 +415,7 @@ fn spans_with_impossible_times_and_kinds_count_as_nothing_special() {
 fn many_series_are_cut_into_chunks() {
     let mut setup = store("{}");
     setup.add(&shop((0..3000).map(|number| span(&format!("GET /{number}"), 2, 1, vec![])).collect()));
-    let chunks = setup.store.flush(BEGIN + SECOND);
+    let chunks = setup.chunks();
     assert!(chunks.len() > 1 && chunks.iter().all(|chunk| chunk.bytes().len() < 1 << 20));
     assert_eq!(chunks.iter().map(Chunk::items).sum::<usize>(), 6000);
 }
@@ -424,9 +439,9 @@ fn wrong_settings_are_found() {
     }
 }
 
-/// Refuses once, then passes on what it takes.
+/// Refuses as often as it is told to, then passes on what it takes.
 struct Next {
-    refusals: std::sync::atomic::AtomicUsize,
+    refusals: Arc<AtomicUsize>,
     taken: mpsc::Sender<Batch>,
 }
 
@@ -436,7 +451,6 @@ impl Consumer for Next {
     }
 
     fn consume(&self, batch: Batch, _permit: Permit) -> BoxFuture<'_, Reply> {
-        use std::sync::atomic::Ordering;
         let refuse = |left: usize| left.checked_sub(1);
         Box::pin(async move {
             if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuse).is_ok() {
@@ -452,30 +466,64 @@ impl Consumer for Next {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn metrics_are_sent_regularly_again_if_refused_and_at_the_end() {
-    let (taken, mut sent) = mpsc::channel(16);
-    let outlet = Outlet::new(Arc::new(Next { refusals: 2.into(), taken }));
+/// The consumer of spans, how often what follows still refuses, and what that takes.
+fn connector(yaml: &str) -> (Arc<dyn Consumer>, Arc<AtomicUsize>, mpsc::Receiver<Batch>) {
+    let (taken, sent) = mpsc::channel(16);
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let outlet = Outlet::new(Arc::new(Next { refusals: Arc::clone(&refusals), taken }));
     let context = ConnectorContext {
         component: ComponentContext::detached("spanmetrics", Budget::new(1 << 30)),
         taken: vec![Signal::Traces],
         outlets: Outlets::new([(Signal::Metrics, outlet)]),
     };
-    let consumers = SpanMetrics::build(decoded("{metrics_flush_interval: 15s}"), context).unwrap();
-    let spans = &consumers[&Signal::Traces];
-    let batch = || {
-        let bytes = shop(vec![span("buy", 2, 1, vec![])]).encode_to_vec();
-        Batch::new(Signal::Traces, Chunk::new(bytes.into(), 1), Context::default())
-    };
+    let consumers = SpanMetrics::build(decoded(yaml), context).unwrap();
+    (Arc::clone(&consumers[&Signal::Traces]), refusals, sent)
+}
+
+async fn send_one(spans: &dyn Consumer) {
+    let bytes = shop(vec![span("buy", 2, 1, vec![])]).encode_to_vec();
+    let batch = Batch::new(Signal::Traces, Chunk::new(bytes.into(), 1), Context::default());
+    assert!(matches!(offer(spans, batch).await, Reply::Delivered));
+}
+
+async fn drain(spans: &dyn Consumer) {
+    spans.drain((tokio::time::Instant::now() + Duration::from_secs(5)).into_std()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_are_sent_regularly_again_if_refused_and_at_the_end() {
+    let (spans, refusals, mut sent) = connector("{metrics_flush_interval: 15s}");
+    refusals.store(2, Ordering::Relaxed);
     let begin = tokio::time::Instant::now();
-    assert!(matches!(offer(spans.as_ref(), batch()).await, Reply::Delivered));
+    send_one(spans.as_ref()).await;
     let first = sent.recv().await.unwrap();
     let after = begin.elapsed();
     assert!((Duration::from_secs(15)..Duration::from_secs(16)).contains(&after), "{after:?}");
-    assert_eq!(points(first.chunks())[0].count, 1);
-    offer(spans.as_ref(), batch()).await;
-    spans.drain((tokio::time::Instant::now() + Duration::from_secs(5)).into_std()).await;
+    assert_eq!(points(&first.into_chunks())[0].count, 1);
+    send_one(spans.as_ref()).await;
+    drain(spans.as_ref()).await;
     let last = sent.recv().await.unwrap();
     assert!(begin.elapsed() < Duration::from_secs(20), "at once");
-    assert_eq!(points(last.chunks())[0].count, 2);
+    assert_eq!(points(&last.into_chunks())[0].count, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_while_metrics_were_refused_is_sent_at_the_end() {
+    for (temporality, sums) in [("CUMULATIVE", &[2][..]), ("DELTA", &[1, 1])] {
+        let (spans, refusals, mut sent) = connector(&format!(
+            "{{metrics_flush_interval: 15s, aggregation_temporality: AGGREGATION_TEMPORALITY_{temporality}}}"
+        ));
+        refusals.store(usize::MAX, Ordering::Relaxed);
+        send_one(spans.as_ref()).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        send_one(spans.as_ref()).await;
+        refusals.store(0, Ordering::Relaxed);
+        drain(spans.as_ref()).await;
+        drop(spans);
+        let mut counts = Vec::new();
+        while let Some(batch) = sent.recv().await {
+            counts.push(points(&batch.into_chunks())[0].count);
+        }
+        assert_eq!(counts, sums, "{temporality}");
+    }
 }

@@ -5,7 +5,6 @@ use sluice_pipeline::{Chunk, budget::Budget, otlp::write::Writer};
 use super::{
     dimensions::write_key,
     histogram::{Buckets, Exponential, Histogram},
-    store::Plan,
     table::{Exemplar, Series, Table, Tally},
 };
 
@@ -19,23 +18,32 @@ const DELTA: u64 = 1;
 const CUMULATIVE: u64 = 2;
 
 /// Metrics that are being written.
-pub(super) struct Document<'a> {
-    plan: &'a Plan,
-    since: u64,
-    now: u64,
+#[derive(Default)]
+pub(super) struct Document {
     bytes: Vec<u8>,
     points: usize,
     finished: Vec<(Vec<u8>, usize)>,
 }
 
-impl<'a> Document<'a> {
-    /// Without metrics; deltas count from `since`.
-    pub(super) fn new(plan: &'a Plan, since: u64, now: u64) -> Self {
-        Self { plan, since, now, bytes: Vec::new(), points: 0, finished: Vec::new() }
-    }
+/// The times of data points, in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// Since when deltas count; without it values count from the begin of their series.
+    pub(super) since: Option<u64>,
+    pub(super) now: u64,
+}
 
-    /// Adds a metric of a resource, if it has series.
-    pub(super) fn metric(&mut self, resource: &[u8], name: &str, unit: &str, table: &Table) {
+impl Document {
+    /// Adds a metric of a resource, if it has series; `bounds` are those of explicit histograms.
+    pub(super) fn metric(
+        &mut self,
+        resource: &[u8],
+        name: &str,
+        unit: &str,
+        table: &Table,
+        times: Times,
+        bounds: &[f64],
+    ) {
         let mut series: Vec<(&[u8], &Series)> = Vec::with_capacity(POINTS.min(table.len()));
         let mut all = table.iter();
         loop {
@@ -44,7 +52,7 @@ impl<'a> Document<'a> {
             if series.is_empty() {
                 return;
             }
-            self.write(resource, name, unit, &series);
+            write(&mut self.bytes, resource, (name, unit), &series, times, bounds);
             self.points += series.len();
             if self.bytes.len() >= CHUNK {
                 self.cut();
@@ -52,14 +60,28 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// What was written.
-    pub(super) fn finish(mut self, budget: &Budget) -> Vec<Chunk> {
-        self.cut();
-        let chunks = self.finished.into_iter().map(|(bytes, points)| {
+    pub(super) fn is_empty(&self) -> bool {
+        self.points == 0 && self.finished.is_empty()
+    }
+
+    /// Whether there is enough to be sent.
+    pub(super) fn is_full(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
+    /// What is enough to be sent.
+    pub(super) fn take(&mut self, budget: &Budget) -> Vec<Chunk> {
+        let chunks = std::mem::take(&mut self.finished).into_iter().map(|(bytes, points)| {
             let charge = budget.charge_anyway(bytes.len() as u64);
             Chunk::new(bytes.into(), points).with_charge(charge)
         });
         chunks.collect()
+    }
+
+    /// All that is there.
+    pub(super) fn take_all(&mut self, budget: &Budget) -> Vec<Chunk> {
+        self.cut();
+        self.take(budget)
     }
 
     fn cut(&mut self) {
@@ -67,45 +89,48 @@ impl<'a> Document<'a> {
             self.finished.push((std::mem::take(&mut self.bytes), std::mem::take(&mut self.points)));
         }
     }
+}
 
-    fn write(&mut self, resource: &[u8], name: &str, unit: &str, series: &[(&[u8], &Series)]) {
-        let Self { plan, since, now, bytes, .. } = self;
-        let times = |series: &Series| (if plan.is_delta { *since } else { series.begun }, *now);
-        let temporality = if plan.is_delta { DELTA } else { CUMULATIVE };
-        Writer::new(bytes).message(1, |group| {
-            group.bytes(1, resource);
-            group.message(2, |scope_group| {
-                scope_group.message(1, |scope| scope.bytes(1, SCOPE.as_bytes()));
-                scope_group.message(2, |metric| {
-                    metric.bytes(1, name.as_bytes());
-                    if !unit.is_empty() {
-                        metric.bytes(3, unit.as_bytes());
+fn write(
+    bytes: &mut Vec<u8>,
+    resource: &[u8],
+    (name, unit): (&str, &str),
+    series: &[(&[u8], &Series)],
+    times: Times,
+    bounds: &[f64],
+) {
+    let temporality = if times.since.is_some() { DELTA } else { CUMULATIVE };
+    Writer::new(bytes).message(1, |group| {
+        group.bytes(1, resource);
+        group.message(2, |scope_group| {
+            scope_group.message(1, |scope| scope.bytes(1, SCOPE.as_bytes()));
+            scope_group.message(2, |metric| {
+                metric.bytes(1, name.as_bytes());
+                if !unit.is_empty() {
+                    metric.bytes(3, unit.as_bytes());
+                }
+                let number = match series.first().map(|(_, series)| &series.tally) {
+                    Some(Tally::Durations(Histogram { buckets: Buckets::Explicit(_), .. })) => 9,
+                    Some(Tally::Durations(_)) => 10,
+                    Some(Tally::Count(_)) | None => 7,
+                };
+                metric.message(number, |data| {
+                    for (key, series) in series {
+                        data.message(1, |point| write_point(point, key, series, times, bounds));
                     }
-                    let number = match series.first().map(|(_, series)| &series.tally) {
-                        Some(Tally::Durations(Histogram { buckets: Buckets::Explicit(_), .. })) => 9,
-                        Some(Tally::Durations(_)) => 10,
-                        Some(Tally::Count(_)) | None => 7,
-                    };
-                    metric.message(number, |data| {
-                        for (key, series) in series {
-                            data.message(1, |point| {
-                                write_point(point, key, series, times(series), &plan.bounds)
-                            });
-                        }
-                        data.varint(2, temporality);
-                        if number == 7 {
-                            data.varint(3, 1);
-                        }
-                    });
+                    data.varint(2, temporality);
+                    if number == 7 {
+                        data.varint(3, 1);
+                    }
                 });
             });
         });
-    }
+    });
 }
 
-fn write_point(point: &mut Writer<'_>, key: &[u8], series: &Series, times: (u64, u64), bounds: &[f64]) {
-    point.fixed64(2, times.0);
-    point.fixed64(3, times.1);
+fn write_point(point: &mut Writer<'_>, key: &[u8], series: &Series, times: Times, bounds: &[f64]) {
+    point.fixed64(2, times.since.unwrap_or(series.begun));
+    point.fixed64(3, times.now);
     match &series.tally {
         Tally::Count(count) => {
             point.fixed64(6, *count);

@@ -17,11 +17,11 @@ use super::{
     exchange::{Exchange, State},
     leaving::{Leaving, Scope, Source},
     metrics::JoinMetrics,
-    room::Rooms,
     rules::Rules,
     span::SpanFacts,
     store::{Key, MOST_ALIKE, Number, Store},
 };
+use crate::room::Rooms;
 
 /// The time on both clocks.
 #[derive(Clone, Copy, Debug)]

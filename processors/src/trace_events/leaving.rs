@@ -15,7 +15,8 @@ use sluice_pipeline::{
     },
 };
 
-use super::{identity::Process, room::Room};
+use super::identity::Process;
+use crate::room::Room;
 
 /// Where the items of a resource group came from.
 #[derive(Debug)]

@@ -15,7 +15,6 @@ mod intake;
 mod leaving;
 mod metrics;
 mod partial;
-mod room;
 mod rules;
 mod span;
 mod store;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::room::Room;
+use crate::room::Room;
 
 /// The low half of a trace id with a span id. Only the low half, since some tracers cut the other off on the way.
 pub(super) type Key = (u64, u64);
@@ -131,7 +131,8 @@ impl<T> Store<T> {
 mod tests {
     use sluice_pipeline::budget::Budget;
 
-    use super::{super::room::Rooms, *};
+    use super::*;
+    use crate::room::Rooms;
 
     fn room() -> Room {
         Rooms::new(u64::MAX, Budget::new(u64::MAX)).admit(1).unwrap()

@@ -7,16 +7,18 @@ use sluice_pipeline::otlp::view::{LogRecord, View};
 use super::{
     HeldSpan, Hit, Index, Now, Out, PASSED_OVERHEAD, PassedSpan, SPAN_OVERHEAD, Target, Verdict, hits_of,
 };
-use crate::trace_events::{
-    events::events,
-    exchange::{Role, State},
-    intake::Seen,
-    leaving::Leaving,
-    metrics::How,
+use crate::{
     room::Room,
-    rules::{Choice, Pairing},
-    span::SpanFacts,
-    store::Number,
+    trace_events::{
+        events::events,
+        exchange::{Role, State},
+        intake::Seen,
+        leaving::Leaving,
+        metrics::How,
+        rules::{Choice, Pairing},
+        span::SpanFacts,
+        store::Number,
+    },
 };
 
 impl Index {

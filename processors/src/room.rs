@@ -1,4 +1,4 @@
-//! How many bytes are held, against the configured bound and the budget of the process.
+//! How many bytes are held, against a bound and the share of the budget that the process leaves to what is held.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use sluice_pipeline::budget::{Budget, Held};
 
 /// The bytes that things of one kind may take.
 #[derive(Clone)]
-pub(super) struct Rooms(Arc<Shared>);
+pub(crate) struct Rooms(Arc<Shared>);
 
 struct Shared {
     most: u64,
@@ -18,19 +18,19 @@ struct Shared {
 }
 
 /// Bytes admitted; dropping it gives them back.
-pub(super) struct Room {
+pub(crate) struct Room {
     bytes: u64,
     rooms: Rooms,
     held: Option<Held>,
 }
 
 impl Rooms {
-    pub(super) fn new(most: u64, budget: Budget) -> Self {
+    pub(crate) fn new(most: u64, budget: Budget) -> Self {
         Self(Arc::new(Shared { most, budget, used: AtomicU64::new(0) }))
     }
 
     /// Room for so many bytes, if there is.
-    pub(super) fn admit(&self, bytes: usize) -> Option<Room> {
+    pub(crate) fn admit(&self, bytes: usize) -> Option<Room> {
         let bytes = bytes as u64;
         let used = self.used();
         if used.saturating_add(bytes) > self.0.most {
@@ -42,14 +42,14 @@ impl Rooms {
         Some(Room { bytes, rooms: self.clone(), held: Some(held) })
     }
 
-    pub(super) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
     }
 }
 
 impl Room {
     /// Gives back all but so many bytes.
-    pub(super) fn shrink_to(&mut self, bytes: usize) {
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let bytes = (bytes as u64).min(self.bytes);
         self.rooms.0.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
         self.bytes = bytes;
