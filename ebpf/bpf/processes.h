@@ -23,6 +23,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 
 	if (tgid == from)
 		return 0;
+	/* What is still known is of a process that had this number before. */
+	forget_verdict(tgid);
 	verdict = bpf_map_lookup_elem(&processes, &from);
 	if (verdict) {
 		__u8 inherited = *verdict;
