@@ -51,6 +51,7 @@ async fn serve(
     let (status, budget) = (Arc::new(Status::default()), Budget::default());
     let exposition = Exposition::install(Arc::clone(&status), budget.clone())
         .map_err(|error| CommandError::Other(format!("cannot collect metrics: {error}")))?;
+    tokio::spawn(exposition.clone().keep_up());
     info!(
         version = env!("CARGO_PKG_VERSION"),
         workers = tokio::runtime::Handle::current().metrics().num_workers(),

@@ -1,6 +1,9 @@
 //! The Prometheus text of Sluice's own metrics.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -41,6 +44,8 @@ const DISK_BOUNDS: [f64; 12] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 /// Bounds of the histogram of how many requests shared an append.
 const GROUP_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// How often what was observed is put into buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// Clock ticks a second that `/proc` counts CPU time in (`USER_HZ`, fixed at 100 on Linux).
 const TICKS_A_SECOND: f64 = 100.0;
 
@@ -77,6 +82,15 @@ impl Exposition {
         self.observe_process();
         self.handle.run_upkeep();
         levels::of_level(&self.handle.render(), level)
+    }
+
+    /// Puts what was observed into the buckets of histograms now and then. Without it observations would pile up where nobody
+    /// scrapes. Never ends.
+    pub async fn keep_up(self) {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            self.handle.run_upkeep();
+        }
     }
 
     fn observe_process(&self) {
