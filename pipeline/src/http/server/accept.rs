@@ -124,14 +124,16 @@ impl Server {
     ) -> Self {
         let most_connections = most_connections(&context.budget);
         let transport = if options.protocols == Protocols::Http2 { "grpc" } else { "http" };
+        let allowed = options.accept.connections;
         let state = Arc::new(State {
             options,
             handler,
             stopping: CancellationToken::new(),
             ended: CancellationToken::new(),
             connections: Arc::new(Semaphore::new(most_connections)),
+            // Of so few that it refuses others, idle ones are told to go sooner.
             crowd: Crowd::new(
-                most_connections,
+                most_connections.min(allowed.unwrap_or(usize::MAX)),
                 metrics::counter!(
                     names::RECEIVER_CLOSED_CONNECTIONS,
                     kind.name() => context.id.to_string(), "reason" => "crowded"
