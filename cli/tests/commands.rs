@@ -168,6 +168,8 @@ pipes:
         &[
             "storage: file_storage",
             "tls: {server_name_override: oap.example.com}",
+            "# Not carried over: clients.kubernetes_config.api_server: SATELLITE_KUBERNETES_API_SERVER is not read; below is \
+             what its default \"\" means. Where it is set, add extensions.oap.kubernetes.api_server",
             "# Not carried over: clients.enable_TLS: servers that are found have addresses only; in the place of \
              oap.example.com, extensions.oap.tls.server_name_override has to be the name that their certificates are for",
             "kind: \"${env:SATELLITE_KUBERNETES_KIND:-pod}\"",

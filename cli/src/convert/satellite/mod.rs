@@ -153,11 +153,7 @@ impl Conversion<'_> {
         for (theirs, ours) in
             [("ca_pem_path", "ca_file"), ("client_pem_path", "cert_file"), ("client_key_path", "key_file")]
         {
-            let Some(setting) = self.client(theirs) else { continue };
-            if setting.default().is_empty() {
-                let change = format!("Where it is set, add {ours} to extensions.oap.tls");
-                self.note_choice(&format!("clients.{theirs}"), &setting, &change);
-            } else {
+            if let Some(setting) = self.set_in_client(theirs, &format!("extensions.oap.tls.{ours}")) {
                 settings.push(format!("{ours}: {}", setting.text()));
             }
         }
@@ -181,7 +177,7 @@ impl Conversion<'_> {
             ("kubernetes_config.bearer_token_file", "token_file"),
             ("kubernetes_config.kind", "kind"),
         ] {
-            if let Some(setting) = self.client(theirs).filter(|setting| !setting.default().is_empty()) {
+            if let Some(setting) = self.set_in_client(theirs, &format!("extensions.oap.kubernetes.{ours}")) {
                 keys.push(format!("      {ours}: {}\n", setting.text()));
             }
         }
@@ -196,9 +192,12 @@ impl Conversion<'_> {
         } else {
             keys.push(format!("      namespaces: [{}]\n", namespaces.join(", ")));
         }
-        let selector = |key: &str| self.client(&format!("kubernetes_config.selector.{key}"));
-        for (key, setting) in [("label", selector("label")), ("field", selector("field"))] {
-            if let Some(setting) = setting.filter(|setting| !setting.default().is_empty()) {
+        for key in ["label", "field"] {
+            let (theirs, ours) = (
+                format!("kubernetes_config.selector.{key}"),
+                format!("extensions.oap.kubernetes.{key}_selector"),
+            );
+            if let Some(setting) = self.set_in_client(&theirs, &ours) {
                 keys.push(format!("      {key}_selector: {}\n", setting.text()));
             }
         }
@@ -332,6 +331,16 @@ impl Conversion<'_> {
     /// A setting of the client that connects to OAP.
     fn client(&self, path: &str) -> Option<Setting> {
         Setting::of(self.plugin("clients", "grpc-client")?, path)
+    }
+
+    /// The same unless it is a variable that is empty by default, which is noted with the key that it is here.
+    fn set_in_client(&mut self, path: &str, key: &str) -> Option<Setting> {
+        let setting = self.client(path)?;
+        if setting.default().is_empty() {
+            self.note_choice(&format!("clients.{path}"), &setting, &format!("Where it is set, add {key}"));
+            return None;
+        }
+        Some(setting)
     }
 
     /// A shared plugin by its name.
