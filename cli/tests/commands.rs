@@ -92,6 +92,7 @@ pipes:
       forwarders: [{plugin_name: native-log-grpc-forwarder}]
   - gatherer: {receiver: {plugin_name: grpc-native-meter-receiver}, queue: {plugin_name: memory-queue, colour: red}}
     sender:
+      fallbacker: {plugin_name: timer-fallbacker, exponential_backoff: 1000}
       forwarders:
         - {plugin_name: native-meter-grpc-forwarder, routing_rule_lru_cache_size: 300, routing_rule_lru_cache_ttl: 60}
 "#,
@@ -113,6 +114,15 @@ pipes:
             "- pull: {exporter: {prometheus: {host: \"0.0.0.0\", port: 1235}}}",
             "# Not carried over: pipes.gatherer.queue.partition: a queue is not cut into partitions; see \
              sending_queue.num_consumers",
+            "# Not carried over: clients.finder_type: SATELLITE_GRPC_CLIENT_FINDER is not read; below is what its \
+             default \"static\" means. Where it is kubernetes, write extensions.oap.kubernetes in the place of endpoints",
+            "# Not carried over: clients.enable_TLS: SATELLITE_GRPC_ENABLE_TLS is not read; below is what its default \
+             \"false\" means. Where it is true, add extensions.oap.tls, or telemetry and the token go out unencrypted",
+            "# Not carried over: telemetry.export_type: SATELLITE_TELEMETRY_EXPORT_TYPE is not read; below is what its \
+             default \"prometheus,pprof\" means. Where it is another, change service.telemetry.metrics and \
+             extensions.oap.satellite_meters",
+            "# Not carried over: pipes.sender.fallbacker: pipes differ in exponential_backoff or max_backoff; those of \
+             the first are taken for all",
             "# Not carried over: pipes.gatherer.queue.colour: no setting of Satellite's that this converter knows",
         ],
     );
@@ -138,6 +148,7 @@ sharing:
   clients:
     - plugin_name: grpc-client
       finder_type: ${SATELLITE_GRPC_CLIENT_FINDER:kubernetes}
+      enable_TLS: true
       kubernetes_config:
         api_server: ${SATELLITE_KUBERNETES_API_SERVER:}
         namespaces: [oap]
@@ -156,6 +167,11 @@ pipes:
         &text,
         &[
             "storage: file_storage",
+            "tls: {server_name_override: oap.example.com}",
+            "# Not carried over: clients.kubernetes_config.api_server: SATELLITE_KUBERNETES_API_SERVER is not read; below is \
+             what its default \"\" means. Where it is set, add extensions.oap.kubernetes.api_server",
+            "# Not carried over: clients.enable_TLS: servers that are found have addresses only; in the place of \
+             oap.example.com, extensions.oap.tls.server_name_override has to be the name that their certificates are for",
             "kind: \"${env:SATELLITE_KUBERNETES_KIND:-pod}\"",
             "namespaces: [\"oap\"]",
             "label_selector: \"${env:SATELLITE_KUBERNETES_SELECTOR:-app=oap}\"",
@@ -165,6 +181,53 @@ pipes:
             "prefix: \"sw_stl_\"",
         ],
     );
+}
+
+#[test]
+fn what_the_pipes_of_satellite_agree_on_is_carried_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let convert = |queue: &str, fallbacker: &str| {
+        converted(
+            directory.path(),
+            &format!(
+                r#"
+sharing:
+  clients: [{{plugin_name: grpc-client, server_addr: "${{OAP:oap-1:11800,oap-2:11800}}"}}]
+  servers: [{{plugin_name: grpc-server}}]
+pipes:
+  - gatherer: {{receiver: {{plugin_name: grpc-native-cds-receiver}}, queue: {{plugin_name: none-queue}}}}
+    sender: {{fallbacker: {{plugin_name: none-fallbacker}}, forwarders: [{{plugin_name: native-tea-grpc-forwarder}}]}}
+  - gatherer: {{receiver: {{plugin_name: grpc-native-log-receiver}}, queue: {{plugin_name: {queue}}}}}
+    sender: {{fallbacker: {{plugin_name: {fallbacker}, max_backoff: 5000}}}}
+"#
+            ),
+        )
+    };
+    let agreed = convert("none-queue", "none-fallbacker");
+    assert_lines(
+        &agreed,
+        &[
+            "retry_on_failure: {enabled: false}",
+            "sending_queue: {enabled: false}",
+            "endpoints: [\"oap-1:11800\", \"oap-2:11800\"]",
+            "# Not carried over: clients.server_addr: OAP is not read; below is what its default \
+             \"oap-1:11800,oap-2:11800\" means. Write other servers into extensions.oap.endpoints",
+            "# Not carried over: pipes.sender.forwarders.plugin_name: native-tea-grpc-forwarder: no plugin of \
+             Satellite's that this converter knows",
+        ],
+    );
+    let mixed = convert("memory-queue", "timer-fallbacker");
+    assert_lines(
+        &mixed,
+        &[
+            "retry_on_failure: {max_interval: \"5000ms\"}",
+            "# Not carried over: pipes.sender.fallbacker: none-fallbacker of some pipes; what fails is sent again for \
+             all of them",
+            "# Not carried over: pipes.gatherer.queue: none-queue of some pipes; the exporter's queue is for all of \
+             them, but what agents ask of OAP goes through none",
+        ],
+    );
+    assert!(!mixed.contains("sending_queue:"), "{mixed}");
 }
 
 #[test]

@@ -268,10 +268,9 @@ impl ComponentConfig for OapConfig {
         }
         if let Some(kubernetes) = &self.kubernetes {
             problems.extend(kubernetes.problems());
-            let has_name = self
-                .tls
-                .as_ref()
-                .is_none_or(|tls| tls.server_name_override.is_some() || tls.insecure_skip_verify);
+            let has_name = self.tls.as_ref().is_none_or(|tls| {
+                tls.server_name_override.is_some() || tls.insecure_skip_verify || tls.insecure
+            });
             if !has_name {
                 let message =
                     "servers that are found have addresses only; name what their certificates are for";

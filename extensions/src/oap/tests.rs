@@ -39,6 +39,10 @@ fn servers_in_kubernetes_take_the_place_of_the_default() {
     assert_eq!((namespaces.as_slice(), kind, port), (&["default".to_owned()][..], ServerKind::Pod, 11800));
     let both = decoded::<Oap>("{endpoints: ['oap:11800'], kubernetes: {label_selector: app=oap}}");
     assert_eq!(both.destinations().len(), 1);
+    for tls in ["insecure: true", "insecure_skip_verify: true", "server_name_override: oap.example.com"] {
+        let config = decoded::<Oap>(&format!("{{kubernetes: {{label_selector: app=oap}}, tls: {{{tls}}}}}"));
+        assert_eq!(config.problems(), [], "{tls}: no name is checked, or it is known");
+    }
 }
 
 #[test]

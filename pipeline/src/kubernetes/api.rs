@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many objects a page has.
-const PAGE: usize = 250;
+pub(super) const PAGE: usize = 250;
 /// The most that is read of a page. Objects are 1.5 MiB at most, and some kilobytes as a rule.
 const PAGE_LIMIT: usize = 32 << 20;
 /// The longest line of a watch: one object.
@@ -206,7 +206,7 @@ impl Api {
         }
     }
 
-    fn malformed(&self, what: &str, reason: &dyn std::fmt::Display) -> KubernetesError {
+    pub(super) fn malformed(&self, what: &str, reason: &dyn std::fmt::Display) -> KubernetesError {
         malformed(what, &self.server, reason)
     }
 }

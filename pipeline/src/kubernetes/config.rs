@@ -2,7 +2,7 @@
 
 use std::{env, path::Path};
 
-use http::Uri;
+use http::{Uri, uri::Scheme};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -39,7 +39,9 @@ impl ApiConfig {
         if !self.api_server.is_empty() {
             problems.extend(uri_problem(&format!("{key}.api_server"), &self.api_server));
         }
-        if self.api_server.starts_with("http://") && !self.token_file.is_empty() {
+        // Parsed, since a scheme may be in capitals.
+        let is_plain = self.api_server.parse::<Uri>().is_ok_and(|uri| uri.scheme() == Some(&Scheme::HTTP));
+        if is_plain && !self.token_file.is_empty() {
             let message = "a token would go over a connection that is not encrypted; use https://";
             problems.push(Problem::at(format!("{key}.api_server"), message));
         }

@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
-    api::{Api, Event},
+    api::{Api, Event, PAGE},
     config::ApiConfig,
     error::KubernetesError,
     resources::Resource,
@@ -27,6 +27,8 @@ use crate::{
 
 /// How many objects of a selection are kept.
 const MOST: usize = 100_000;
+/// How many pages a list has at most: twice as many as full ones, since what is selected may be spread thinly.
+const MOST_PAGES: usize = 2 * MOST / PAGE;
 /// How often the log says the same of a server.
 const TELL_EVERY: Duration = Duration::from_secs(300);
 
@@ -251,8 +253,9 @@ impl<R: Resource> State<R> {
     async fn list(&self, api: &Api, selection: &Selection) -> Result<String, KubernetesError> {
         let mut found = HashMap::new();
         let mut continues = String::new();
-        loop {
+        for _ in 0..MOST_PAGES {
             let page = api.list::<R>(selection, &continues).await?;
+            let (known, is_empty) = (found.len(), page.items.is_empty());
             found.extend(page.items.into_iter().map(keyed));
             if found.len() > MOST {
                 return Err(KubernetesError::TooMany { what: selection.what(R::PLURAL), limit: MOST });
@@ -261,8 +264,15 @@ impl<R: Resource> State<R> {
                 self.change(|objects| *objects = found);
                 return Ok(page.metadata.resource_version);
             }
+            // A page may be empty and not the last (ListOptions.limit), but each leads on.
+            if (found.len() == known && !is_empty) || page.metadata.continues == continues {
+                let what = selection.what(R::PLURAL);
+                return Err(api.malformed(&what, &"a page of the list repeats what was before it"));
+            }
             continues = page.metadata.continues;
         }
+        let reason = format!("the list has not ended after {MOST_PAGES} pages");
+        Err(api.malformed(&selection.what(R::PLURAL), &reason))
     }
 
     /// Follows what happens from this version on until the server ends the watch, and moves the version with it.

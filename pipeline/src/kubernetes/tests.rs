@@ -95,6 +95,10 @@ fn pod(address: &str) -> Value {
     })
 }
 
+fn page_that_leads_to_itself(items: &str) -> String {
+    format!(r#"{{"metadata":{{"resourceVersion":"1","continue":"more"}},"items":[{items}]}}"#)
+}
+
 fn addresses(informer: &Informer<Pod>) -> Vec<String> {
     let serving = informer.objects().into_iter().filter_map(|pod| pod.serves_at());
     let mut addresses: Vec<String> = serving.map(|address| address.to_string()).collect();
@@ -195,6 +199,12 @@ async fn a_bad_server_costs_nothing_but_news() {
         (Behaviour::Refuses(500), String::new(), "answered 500 about pods in namespace default: not now"),
         (Behaviour::Says("<html>".to_owned()), String::new(), "is not what Kubernetes answers"),
         (Behaviour::Says("{}".to_owned()), String::new(), "the list has no version"),
+        (Behaviour::Says(page_that_leads_to_itself("")), String::new(), "repeats what was before it"),
+        (
+            Behaviour::Says(page_that_leads_to_itself(r#"{"metadata":{"name":"z"}}"#)),
+            String::new(),
+            "repeats what was",
+        ),
         (Behaviour::IsSilent, String::new(), "did not answer in time"),
         (Behaviour::Good, "this is no event".to_owned(), "is not what Kubernetes answers"),
         (Behaviour::Good, line("[1]"), "is not what Kubernetes answers"),
@@ -259,12 +269,15 @@ fn in_no_pod_the_server_must_be_named() {
         &context(),
     );
     assert!(started.err().unwrap().to_string().contains("name the API server"));
-    let plain = ApiConfig {
-        api_server: "http://10.0.0.1:8080".to_owned(),
-        token_file: "/token".to_owned(),
-        ..ApiConfig::default()
-    };
-    assert_eq!(plain.problems("kubernetes")[0].key, "kubernetes.api_server");
+    for api_server in ["http://10.0.0.1:8080", "HTTP://10.0.0.1:8080"] {
+        let plain = ApiConfig {
+            api_server: api_server.to_owned(),
+            token_file: "/token".to_owned(),
+            ..ApiConfig::default()
+        };
+        let problems = plain.problems("kubernetes");
+        assert!(problems.iter().any(|problem| problem.message.contains("not encrypted")), "{problems:?}");
+    }
 }
 
 proptest! {

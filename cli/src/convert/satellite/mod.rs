@@ -1,5 +1,6 @@
 //! A configuration of SkyWalking Satellite. `docs/from-satellite.md` says what becomes of each setting.
 
+mod exporter;
 mod settings;
 mod value;
 
@@ -8,7 +9,7 @@ use std::fmt::Write as _;
 use sluice_pipeline::config::{Node, Value};
 
 use self::{
-    settings::{Fate, fate},
+    settings::{Fate, fate, without_counterpart},
     value::Setting,
 };
 
@@ -30,7 +31,8 @@ pub(super) fn convert(satellite: &Node) -> Result<String, String> {
     conversion.note_the_rest(satellite, "");
     let mut text = "# Made of a configuration of SkyWalking Satellite by `sluice convert`.\n".to_owned();
     for note in &conversion.notes {
-        let _ = writeln!(text, "# Not carried over: {note}");
+        // Names and values are others' words, and a comment ends with its line.
+        let _ = writeln!(text, "# Not carried over: {}", note.replace(char::is_control, " "));
     }
     text.push('\n');
     text.push_str(&conversion.text);
@@ -91,47 +93,32 @@ impl Conversion<'_> {
         self.write("    limit_percentage: 50\n    spike_limit_percentage: 10\n\n");
     }
 
-    fn write_exporter(&mut self, is_durable: bool) {
-        let mut keys = String::new();
-        if let Some(limit) = self.client("timeout.stream") {
-            let _ = writeln!(keys, "    timeout: {}", with_unit(&limit, "s"));
-        }
-        let fallbacker = |pipe: &Node| Some(pipe.get("sender")?.get("fallbacker")?.clone());
-        let retries =
-            self.pipes().filter_map(fallbacker).find(|it| plugin_name(it) == Some("timer-fallbacker"));
-        if let Some(retries) = retries {
-            let intervals = [("initial_interval", "exponential_backoff"), ("max_interval", "max_backoff")];
-            let intervals = intervals.iter().filter_map(|(ours, theirs)| {
-                Some(format!("{ours}: {}", Setting::of(&retries, theirs)?.text_with("ms")))
-            });
-            let intervals: Vec<String> = intervals.collect();
-            if !intervals.is_empty() {
-                let _ = writeln!(keys, "    retry_on_failure: {{{}}}", intervals.join(", "));
-            }
-        }
-        if is_durable {
-            keys.push_str("    sending_queue:\n      wait_for_result: false\n      storage: file_storage\n");
-        }
-        self.write(&match keys.is_empty() {
-            true => "exporters:\n  oap: {}\n\n".to_owned(),
-            false => format!("exporters:\n  oap:\n{keys}\n"),
-        });
-    }
-
     fn write_link(&mut self) {
         self.write("extensions:\n  oap:\n");
-        if self.client("finder_type").is_some_and(|finder| finder.default() == "kubernetes") {
+        let finder = self.client("finder_type").unwrap_or(Setting::Literal("static".to_owned()));
+        let is_found = finder.default() == "kubernetes";
+        let change = match is_found {
+            true => "Where it is static, write extensions.oap.endpoints in the place of kubernetes",
+            false => "Where it is kubernetes, write extensions.oap.kubernetes in the place of endpoints",
+        };
+        self.note_choice("clients.finder_type", &finder, change);
+        if is_found {
             self.write_finder();
         } else {
             let servers =
                 self.client("server_addr").unwrap_or(Setting::Literal("localhost:11800".to_owned()));
             let servers = match &servers {
                 // The list that a variable may hold is not known here; one server is.
-                Setting::Variable { default, .. } if !default.contains(',') => servers.text(),
-                Setting::Variable { name, default } => {
-                    self.notes.push(format!(
-                        "clients.server_addr: {name}, as it holds a list; its default is below"
-                    ));
+                Setting::Variable { name, default } if !default.contains(',') => {
+                    let why = format!(
+                        "{name} is one server below; where it holds a list, write each into endpoints"
+                    );
+                    self.note("clients.server_addr", &why);
+                    servers.text()
+                }
+                Setting::Variable { default, .. } => {
+                    let change = "Write other servers into extensions.oap.endpoints";
+                    self.note_choice("clients.server_addr", &servers, change);
                     list(default)
                 }
                 Setting::Literal(servers) => list(servers),
@@ -144,28 +131,41 @@ impl Conversion<'_> {
         if let Some(period) = self.client("check_period") {
             self.write(&format!("    check_period: {}\n", with_unit(&period, "s")));
         }
-        let is_encrypted = self.client("enable_TLS").or_else(|| self.client("enable_tls"));
-        if is_encrypted.is_some_and(|is_on| is_on.default() == "true") {
-            self.write_tls();
+        if let Some(switch) = self.client("enable_TLS").or_else(|| self.client("enable_tls")) {
+            let is_encrypted = switch.default().eq_ignore_ascii_case("true");
+            let change = match is_encrypted {
+                true => "Where it is false, take extensions.oap.tls away",
+                false => {
+                    "Where it is true, add extensions.oap.tls, or telemetry and the token go out unencrypted"
+                }
+            };
+            self.note_choice("clients.enable_TLS", &switch, change);
+            if is_encrypted {
+                self.write_tls(is_found);
+            }
         }
         self.write_routing();
         self.write_meters();
-        if self.plugin("clients", "kafka-client").is_some() {
-            self.notes.push("sharing.clients.kafka-client: Kafka is not in this build".to_owned());
-        }
     }
 
-    fn write_tls(&mut self) {
-        let keys =
-            [("ca_pem_path", "ca_file"), ("client_pem_path", "cert_file"), ("client_key_path", "key_file")];
-        let mut settings: Vec<String> = keys
-            .iter()
-            .filter_map(|(theirs, ours)| Some((ours, self.client(theirs)?)))
-            .filter(|(_, setting)| !setting.default().is_empty())
-            .map(|(ours, setting)| format!("{ours}: {}", setting.text()))
-            .collect();
-        if let Some(skips) = self.client("insecure_skip_verify").and_then(|setting| setting.plain()) {
+    fn write_tls(&mut self, is_found: bool) {
+        let mut settings = Vec::new();
+        for (theirs, ours) in
+            [("ca_pem_path", "ca_file"), ("client_pem_path", "cert_file"), ("client_key_path", "key_file")]
+        {
+            if let Some(setting) = self.set_in_client(theirs, &format!("extensions.oap.tls.{ours}")) {
+                settings.push(format!("{ours}: {}", setting.text()));
+            }
+        }
+        let skips = self.client("insecure_skip_verify");
+        if let Some(skips) = skips.as_ref().and_then(|skips| skips.plain()) {
             settings.push(format!("insecure_skip_verify: {skips}"));
+        }
+        if is_found && skips != Some(Setting::Literal("true".to_owned())) {
+            settings.push("server_name_override: oap.example.com".to_owned());
+            let why = "servers that are found have addresses only; in the place of oap.example.com, \
+                       extensions.oap.tls.server_name_override has to be the name that their certificates are for";
+            self.note("clients.enable_TLS", why);
         }
         self.write(&format!("    tls: {{{}}}\n", settings.join(", ")));
     }
@@ -177,7 +177,7 @@ impl Conversion<'_> {
             ("kubernetes_config.bearer_token_file", "token_file"),
             ("kubernetes_config.kind", "kind"),
         ] {
-            if let Some(setting) = self.client(theirs).filter(|setting| !setting.default().is_empty()) {
+            if let Some(setting) = self.set_in_client(theirs, &format!("extensions.oap.kubernetes.{ours}")) {
                 keys.push(format!("      {ours}: {}\n", setting.text()));
             }
         }
@@ -192,9 +192,12 @@ impl Conversion<'_> {
         } else {
             keys.push(format!("      namespaces: [{}]\n", namespaces.join(", ")));
         }
-        let selector = |key: &str| self.client(&format!("kubernetes_config.selector.{key}"));
-        for (key, setting) in [("label", selector("label")), ("field", selector("field"))] {
-            if let Some(setting) = setting.filter(|setting| !setting.default().is_empty()) {
+        for key in ["label", "field"] {
+            let (theirs, ours) = (
+                format!("kubernetes_config.selector.{key}"),
+                format!("extensions.oap.kubernetes.{key}_selector"),
+            );
+            if let Some(setting) = self.set_in_client(&theirs, &ours) {
                 keys.push(format!("      {key}_selector: {}\n", setting.text()));
             }
         }
@@ -246,6 +249,11 @@ impl Conversion<'_> {
         let level = self.satellite.get("logger").and_then(|logger| Setting::of(logger, "level"));
         let level = level.map(|level| format!("    logs:\n      level: {}\n", level.text()));
         let telemetry = self.satellite.get("telemetry");
+        if let Some(types) = telemetry.and_then(|telemetry| Setting::of(telemetry, "export_type")) {
+            let change =
+                "Where it is another, change service.telemetry.metrics and extensions.oap.satellite_meters";
+            self.note_choice("telemetry.export_type", &types, change);
+        }
         let metrics = match telemetry.filter(|telemetry| exports(telemetry, "prometheus")) {
             None => "    metrics:\n      level: none\n".to_owned(),
             Some(telemetry) => {
@@ -284,8 +292,23 @@ impl Conversion<'_> {
             }
             Value::Sequence(items) => items.iter().for_each(|item| self.note_the_rest(item, path)),
             Value::Null => {}
+            Value::String(name) if path.ends_with(".plugin_name") => {
+                if let Some(why) = without_counterpart(name) {
+                    self.note(path, &format!("{name}: {why}"));
+                }
+            }
             _ if fate(path) == Fate::Carried => {}
             _ => self.note(path, "no setting of Satellite's that this converter knows"),
+        }
+    }
+
+    /// Notes that the default of a variable has decided what is written, and what to change where it has another value.
+    fn note_choice(&mut self, path: &str, setting: &Setting, change: &str) {
+        if let Setting::Variable { name, default } = setting {
+            self.note(
+                path,
+                &format!("{name} is not read; below is what its default \"{default}\" means. {change}"),
+            );
         }
     }
 
@@ -308,6 +331,16 @@ impl Conversion<'_> {
     /// A setting of the client that connects to OAP.
     fn client(&self, path: &str) -> Option<Setting> {
         Setting::of(self.plugin("clients", "grpc-client")?, path)
+    }
+
+    /// The same unless it is a variable that is empty by default, which is noted with the key that it is here.
+    fn set_in_client(&mut self, path: &str, key: &str) -> Option<Setting> {
+        let setting = self.client(path)?;
+        if setting.default().is_empty() {
+            self.note_choice(&format!("clients.{path}"), &setting, &format!("Where it is set, add {key}"));
+            return None;
+        }
+        Some(setting)
     }
 
     /// A shared plugin by its name.

@@ -86,6 +86,46 @@ const WITHOUT: [(&str, &str); 37] = [
     ("parser", "Satellite comes with no parsers"),
 ];
 
+/// What Satellite's native receivers and forwarders are for: `grpc-native-…-receiver`, `native-…-grpc-forwarder`.
+const NATIVE: &[&str] = &[
+    "async-profiler",
+    "cds",
+    "clr",
+    "ebpf-accesslog",
+    "ebpf-profiling",
+    "event",
+    "jvm",
+    "log",
+    "management",
+    "meter",
+    "process",
+    "profile",
+    "tracing",
+];
+
+/// Satellite's other plugins, but those for Kafka.
+const PLUGINS: &[&str] = &[
+    "grpc-client",
+    "grpc-server",
+    "http-server",
+    "grpc-envoy-als-v2-receiver",
+    "grpc-envoy-als-v3-receiver",
+    "grpc-envoy-metrics-v2-receiver",
+    "grpc-envoy-metrics-v3-receiver",
+    "grpc-otlp-metrics-v1-receiver",
+    "http-native-log-receiver",
+    "envoy-als-v2-grpc-forwarder",
+    "envoy-als-v3-grpc-forwarder",
+    "envoy-metrics-v2-grpc-forwarder",
+    "envoy-metrics-v3-grpc-forwarder",
+    "otlp-metrics-v1-grpc-forwarder",
+    "memory-queue",
+    "mmap-queue",
+    "none-queue",
+    "none-fallbacker",
+    "timer-fallbacker",
+];
+
 /// What becomes of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -94,6 +134,19 @@ pub(super) enum Fate {
     NotCarried(&'static str),
     /// What is below it decides, if anything is.
     Open,
+}
+
+/// Why nothing does what the plugin of this name does; `None` if something does.
+pub(super) fn without_counterpart(plugin: &str) -> Option<&'static str> {
+    let between = |begin: &str, end: &str| plugin.strip_prefix(begin)?.strip_suffix(end);
+    let native = between("grpc-native-", "-receiver").or_else(|| between("native-", "-grpc-forwarder"));
+    if PLUGINS.contains(&plugin) || native.is_some_and(|what| NATIVE.contains(&what)) {
+        return None;
+    }
+    Some(match plugin == "kafka-client" || plugin.ends_with("-kafka-forwarder") {
+        true => "Kafka is not in this build",
+        false => "no plugin of Satellite's that this converter knows",
+    })
 }
 
 /// What becomes of the setting at this path.
@@ -105,4 +158,20 @@ pub(super) fn fate(path: &str) -> Fate {
     }
     let without = WITHOUT.iter().find(|(end, _)| ends(end));
     without.map_or(Fate::Open, |(_, why)| Fate::NotCarried(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_that_nothing_replaces_are_known() {
+        for plugin in ["grpc-native-log-receiver", "native-ebpf-accesslog-grpc-forwarder", "none-queue"] {
+            assert_eq!(without_counterpart(plugin), None, "{plugin}");
+        }
+        assert_eq!(without_counterpart("native-log-kafka-forwarder"), Some("Kafka is not in this build"));
+        for plugin in ["grpc-native-tea-receiver", "native-log-receiver", "${QUEUE:mmap-queue}", ""] {
+            assert!(without_counterpart(plugin).is_some_and(|why| why.starts_with("no plugin")), "{plugin}");
+        }
+    }
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashSet,
     io,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -34,14 +37,18 @@ pub(super) struct Members {
     finders: Vec<Arc<dyn Finder>>,
     list: Mutex<Vec<Arc<Member>>>,
     remembered: Mutex<Remembered<u64>>,
-    /// Held while names are looked up for the first time.
+    /// Held by the call that looks names up while no destination is known.
     first: tokio::sync::Mutex<()>,
+    /// How many such look-ups have ended.
+    ended: AtomicU64,
 }
 
 /// A configured destination with what finds its addresses.
 struct Name {
     origin: Arc<Origin>,
     resolver: Resolver,
+    /// Whether no addresses means that there are none. Name servers say so while they are ill, too.
+    may_be_empty: bool,
 }
 
 impl Members {
@@ -56,11 +63,11 @@ impl Members {
         };
         let named = settings.destinations.iter().map(|destination| {
             let origin = origin(destination)?;
-            Ok(Name { resolver: resolver(&origin.endpoint), origin })
+            Ok(Name { resolver: resolver(&origin.endpoint), origin, may_be_empty: false })
         });
         let found = settings.found.iter().map(|Found { endpoint, weight, finder }| {
             let origin = origin(&Destination { endpoint: endpoint.clone(), weight: *weight })?;
-            Ok(Name { origin, resolver: of_finder(finder) })
+            Ok(Name { origin, resolver: of_finder(finder), may_be_empty: true })
         });
         Ok(Self {
             names: named.chain(found).collect::<Result<_, BuildError>>()?,
@@ -68,6 +75,7 @@ impl Members {
             list: Mutex::default(),
             remembered: Mutex::new(Remembered::new(settings.affinity)),
             first: tokio::sync::Mutex::default(),
+            ended: AtomicU64::new(0),
         })
     }
 
@@ -99,7 +107,7 @@ impl Members {
     }
 
     /// Looks all names up. Connections to addresses that are still there are kept; those to others end with their last
-    /// call. A name that cannot be looked up keeps the addresses it has.
+    /// call. A name that cannot be looked up, or has no address, keeps those it has; of a finder no address means none.
     pub(super) async fn look_up(&self) {
         let found = join_all(self.names.iter().map(|name| (name.resolver)())).await;
         self.adopt(found);
@@ -112,7 +120,7 @@ impl Members {
         for (name, peers) in self.names.iter().zip(found) {
             let of_name = |member: &&Arc<Member>| Arc::ptr_eq(&member.origin, &name.origin);
             let members: Vec<Arc<Member>> = match peers {
-                Ok(peers) if !peers.is_empty() => {
+                Ok(peers) if name.may_be_empty || !peers.is_empty() => {
                     let known =
                         |peer: &Peer| list.iter().filter(of_name).find(|member| member.peer() == peer);
                     let member = |peer: Peer| {
@@ -149,9 +157,13 @@ impl Members {
     /// The destination for the next call but for those that were tried: one that is ready if there is one.
     pub(super) async fn choose(&self, key: Option<&[u8]>, tried: &[Arc<Member>]) -> Option<Arc<Member>> {
         if locked(&self.list).is_empty() {
+            let before = self.ended.load(Ordering::Acquire);
             let _turn = self.first.lock().await;
-            if locked(&self.list).is_empty() {
+            // Who waited for another's look-up has its outcome, also if it found nothing.
+            let is_shared = self.ended.load(Ordering::Acquire) != before;
+            if !is_shared && locked(&self.list).is_empty() {
                 self.look_up().await;
+                self.ended.fetch_add(1, Ordering::Release);
             }
         }
         let list = locked(&self.list);

@@ -87,7 +87,10 @@ pub struct Found {
 
 /// Finds the addresses of destinations.
 pub trait Finder: Send + Sync {
-    /// Those that there are. Where that is not known (yet), the old ones stay.
+    /// Those that there are: an empty list means that there are none.
+    ///
+    /// # Errors
+    /// They are not known (yet); the old ones stay.
     fn find(&self) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 
     /// Changes when they may have changed.

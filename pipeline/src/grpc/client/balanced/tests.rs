@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use futures_util::stream;
+use futures_util::{future::join_all, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
@@ -261,6 +261,8 @@ async fn an_address_that_joins_a_name_gets_its_share_at_once() {
 struct Told {
     addresses: Arc<Mutex<io::Result<Vec<SocketAddr>>>>,
     changes: watch::Sender<u64>,
+    /// How often it was asked.
+    asked: AtomicUsize,
 }
 
 impl Told {
@@ -272,6 +274,7 @@ impl Told {
 
 impl Finder for Told {
     fn find(&self) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let found = match &*self.addresses.lock().unwrap() {
             Ok(addresses) => Ok(addresses.clone()),
             Err(error) => Err(io::Error::other(error.to_string())),
@@ -290,6 +293,7 @@ async fn what_a_finder_tells_counts_at_once() {
     let finder = Arc::new(Told {
         addresses: Arc::new(Mutex::new(Err(io::Error::other("not yet")))),
         changes: watch::Sender::new(0),
+        asked: AtomicUsize::new(0),
     });
     let settings = BalancedSettings {
         found: vec![Found {
@@ -312,10 +316,44 @@ async fn what_a_finder_tells_counts_at_once() {
     assert_eq!(servers.each_ref().map(Server::calls), [3, 3, 3]);
     finder.tell(Ok(vec![servers[2].address]));
     until("one is gone", || channel.ready() == (2, 2)).await;
-    finder.tell(Err(io::Error::other("the finder is ill")));
-    send(&channel, None).await.unwrap();
+    // It is asked a second time only when what it told the first time has been acted upon.
+    for _ in 0..2 {
+        let before = finder.asked.load(Ordering::Relaxed);
+        finder.tell(Err(io::Error::other("the finder is ill")));
+        until("it is asked", || finder.asked.load(Ordering::Relaxed) > before).await;
+    }
     assert_eq!(channel.ready(), (2, 2), "the old ones stay");
+    send(&channel, None).await.unwrap();
+    finder.tell(Ok(Vec::new()));
+    until("those that were found are gone", || channel.ready() == (1, 1)).await;
     followed.abort();
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_look_up_share_its_outcome() {
+    let server = Server::start().await;
+    let looked_up = Arc::new(AtomicUsize::new(0));
+    let (release, released) = watch::channel(false);
+    let mut channel = channel(&[(&server, 1)]);
+    let counted = Arc::clone(&looked_up);
+    channel.members = channel.members.with_resolver(Arc::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let mut released = released.clone();
+        Box::pin(async move {
+            let _ = released.changed().await;
+            Err(io::Error::other("no such name"))
+        })
+    }));
+    let calls = join_all((0..5).map(|_| send(&channel, None)));
+    let answer = async {
+        until("one of them looks up", || looked_up.load(Ordering::Relaxed) == 1).await;
+        release.send(true).unwrap();
+    };
+    let (outcomes, ()) = tokio::join!(calls, answer);
+    assert!(outcomes.iter().all(|outcome| outcome.is_err()), "{outcomes:?}");
+    assert_eq!(looked_up.load(Ordering::Relaxed), 1, "the others have waited for it");
+    send(&channel, None).await.unwrap_err();
+    assert_eq!(looked_up.load(Ordering::Relaxed), 2, "a later call tries again");
 }
 
 #[tokio::test]
