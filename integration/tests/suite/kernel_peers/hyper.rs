@@ -76,7 +76,7 @@ impl Handler for Log {
     fn handle(self: Arc<Self>, request: Request<Incoming>) -> BoxFuture<'static, Answer> {
         Box::pin(async move {
             let (head, body) = request.into_parts();
-            let received = body.collect().await.unwrap().to_bytes().len();
+            let received = receive(body).await.unwrap().body.len();
             let path = head.uri.path().to_owned();
             let (status, content, has_length) = answer(&path, received);
             let sent = if head.method == Method::HEAD { 0 } else { content.len() };
