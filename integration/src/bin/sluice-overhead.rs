@@ -126,6 +126,10 @@ fn share(part: u64, whole: u64) -> f64 {
 /// What kernel events cost nginx.
 fn nginx(chosen: &[String], options: &Rounds) -> Outcome<()> {
     let sluice = options.sluice()?;
+    if let Some(unknown) = chosen.iter().find(|name| SCENARIOS.iter().all(|known| known.name != **name)) {
+        let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        return Err(format!("no scenario is called {unknown}; there are {}", known.join(", ")).into());
+    }
     let chosen = |name: &str| name == "none" || chosen.is_empty() || chosen.iter().any(|one| one == name);
     let scenarios: Vec<_> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
     let mut rounds: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
@@ -138,22 +142,26 @@ fn nginx(chosen: &[String], options: &Rounds) -> Outcome<()> {
     }
     std::fs::write(&options.json, serde_json::to_string_pretty(&rounds)?)?;
 
-    let bare = median(&rounds["none"], |round| round.user + round.system);
     println!(
-        "| what | requests/s | user us | system us | Sluice's own us | CPU a request | exchanges seen | lost |"
+        "| what | requests/s | user us | system us | Sluice's own us | CPU a request | from - to | exchanges seen | lost |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
     for scenario in scenarios {
         let of = |value: fn(&Round) -> f64| median(&rounds[scenario.name], value);
-        let whole = of(|round| round.user + round.system);
+        // Of the same round, since the machine is not the same for long.
+        let cpu = |round: &Round| round.user + round.system;
+        let pairs = rounds[scenario.name].iter().zip(&rounds["none"]);
+        let mut more: Vec<f64> = pairs.map(|(round, bare)| (cpu(round) / cpu(bare) - 1.0) * 100.0).collect();
+        more.sort_by(f64::total_cmp);
+        let [Some(least), Some(most)] = [more.first(), more.last()] else { continue };
         println!(
-            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:+.0} % | {:.2} | {:.0} |",
+            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:+.0} % | {least:+.0} - {most:+.0} % | {:.2} | {:.0} |",
             scenario.what,
             of(|round| round.rate),
             of(|round| round.user),
             of(|round| round.system),
             of(|round| round.sluice),
-            (whole / bare - 1.0) * 100.0,
+            median(&more, |more| *more),
             of(seen),
             of(lost),
         );

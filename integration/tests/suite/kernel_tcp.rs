@@ -100,7 +100,7 @@ fn losses_resets_and_failures_are_counted_at_both_ends() {
 /// What the calls of the client's exchanges say.
 fn retransmits_at_calls(setup: &Setup, port: u64) -> u64 {
     let port = port.to_string();
-    let mine = |record: &BTreeMap<String, Value>| record["network.peer.port"] == *port;
+    let mine = |record: &BTreeMap<String, Value>| record["network.peer.port"] == port;
     let records = recorded(setup, "client").into_iter().filter(mine);
     let calls = records.flat_map(|record| {
         let calls = members(&record["sluice.syscalls"], &["values"]).map(|call| call["kvlistValue"].clone());
