@@ -1,4 +1,5 @@
 //! Pages that say what this build has say what it has.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{collections::BTreeSet, process::Command};
 
