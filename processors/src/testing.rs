@@ -1,4 +1,5 @@
 //! What tests of processors share: one processor between a message and a sink.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::{sync::Arc, time::Instant};
 
