@@ -41,14 +41,18 @@ pub(super) fn translate(chunks: &[&[u8]], config: &OapConfig, streams: &mut Stre
     let mut index = Index::new(config.segments);
     for group in chunks.iter().flat_map(|chunk| resource_groups(chunk)) {
         let resource = group.resource();
-        let source =
-            Source { entity: Entity::of(&resource, &config.services), said: Entity::as_said(&resource) };
+        let mut source = Source { entity: Entity::default(), said: Entity::as_said(&resource) };
+        // Only spans of others are named by templates.
+        let mut is_named = false;
         let mut segments = Segments::default();
         for scopes in group.scope_groups() {
             let scope = scopes.scope();
             for span in scopes.items().map(Span::of) {
                 if segments.push(&span, &source.said, streams) {
                     continue;
+                }
+                if !std::mem::replace(&mut is_named, true) {
+                    source.entity = Entity::of(&resource, &config.services);
                 }
                 if attached::is_partial(&span) {
                     attached::push_all(&span, &source.entity, streams, 1);
