@@ -65,13 +65,20 @@ fn held(oap: &Oap, name: &str, stock: &str) -> Value {
         };
         sorted(logs.iter().map(plain).collect())
     };
-    let edges = oap.edges(&[&web, &of_stock]);
+    // Whose address it is OAP learns some time after it was told: until then it draws the address itself.
+    let edges: BTreeSet<String> = oap
+        .edges(&[&web, &of_stock])
+        .iter()
+        .map(|(from, to, point)| {
+            plain(&format!("{from} -> {} ({point})", if to == stock { &of_stock } else { to }))
+        })
+        .collect();
     json!({
         "services": sorted(oap.services("GENERAL").into_iter().filter(|service| service.starts_with(name)).collect()),
         "instances": [sorted(oap.instances(&web)), sorted(oap.instances(&of_stock))],
         "properties": [properties(oap, &web), properties(oap, &of_stock)],
         "endpoints": [sorted(oap.endpoints(&web)), sorted(oap.endpoints(&of_stock))],
-        "edges": sorted(edges.iter().map(|(from, to, point)| format!("{from} -> {to} ({point})")).collect()),
+        "edges": edges,
         "traces": whole,
         "logs": [logs(&web), logs(&of_stock)],
     })
