@@ -138,11 +138,20 @@ fn write_entry(entry: &mut Writer<'_>, random: &mut Rng) {
         for (name, value) in [
             ("x-b3-traceid", format!("{:032x}", random.u128(..))),
             ("x-b3-spanid", format!("{:016x}", random.u64(..))),
+            ("x-b3-parentspanid", format!("{:016x}", random.u64(..))),
+            ("x-b3-sampled", "1".to_owned()),
+            ("x-envoy-attempt-count", "1".to_owned()),
             ("x-envoy-decorator-operation", format!("{host}.cluster.local:8080/*")),
             (
                 "x-forwarded-client-cert",
-                format!("By=spiffe://cluster.local/ns/shop/sa/default;Hash={:032x}", random.u128(..)),
+                format!(
+                    "By=spiffe://cluster.local/ns/shop/sa/default;Hash={:032x}{:032x};Subject=\"\";\
+                     URI=spiffe://cluster.local/ns/shop/sa/checkout",
+                    random.u128(..),
+                    random.u128(..)
+                ),
             ),
+            ("x-forwarded-proto", "http".to_owned()),
             ("x-request-id", uuid(random)),
         ] {
             write_header(request, 13, name, &value);
