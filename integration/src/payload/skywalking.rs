@@ -152,6 +152,7 @@ fn write_entry(entry: &mut Writer<'_>, random: &mut Rng) {
                 ),
             ),
             ("x-forwarded-proto", "http".to_owned()),
+            ("x-envoy-expected-rq-timeout-ms", "15000".to_owned()),
             ("x-request-id", uuid(random)),
         ] {
             write_header(request, 13, name, &value);

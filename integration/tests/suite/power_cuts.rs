@@ -276,31 +276,32 @@ async fn without_syncs_a_power_cut_loses_what_was_answered() {
     assert!(lost > 0, "{} were answered and none is lost", answered.len());
 }
 
-/// The rules by which QEMU's `blkdebug` fails three flushes in a row after so many that work.
-fn failing_flushes(after: usize) -> String {
+/// The rules by which QEMU's `blkdebug` fails one flush after so many that work.
+///
+/// Not several in a row: the next segment would fail with nothing in it and be removed. Without a journal the disk still has
+/// it, with blocks that another segment has by now, and the repair may spoil those.
+fn failing_flush(after: usize) -> String {
     let count = |state: usize| {
         format!(
             "[set-state]\nevent = \"flush_to_disk\"\nstate = \"{state}\"\nnew_state = \"{}\"\n",
             state + 1
         )
     };
-    let fail = |state: usize| {
-        format!(
-            "[inject-error]\nevent = \"flush_to_disk\"\nstate = \"{state}\"\niotype = \"flush\"\nerrno = \"5\"\n\
-             once = \"on\"\n"
-        )
-    };
-    (1..after + 3).map(count).chain((after..after + 3).map(fail)).collect()
+    let fail = format!(
+        "[inject-error]\nevent = \"flush_to_disk\"\nstate = \"{after}\"\niotype = \"flush\"\nerrno = \"5\"\n\
+         once = \"on\"\n"
+    );
+    (1..=after).map(count).chain([fail]).collect()
 }
 
-/// A disk that reports an error for some of its flushes, under a file system without a journal, which goes on after it.
+/// A disk that reports an error for one of its flushes, under a file system without a journal, which goes on after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_fails_is_answered_with_an_error_and_nothing_else_is_lost() {
     let Some(laboratory) = Laboratory::new().await else { return };
     laboratory.destination.set_down(true);
     let clients = Clients::new();
     let disk = laboratory.disk("disk", "ext2");
-    let rules = laboratory.setup.write("rules", &failing_flushes(60));
+    let rules = laboratory.setup.write("rules", &failing_flush(60));
     let image = disk.image(&laboratory.setup);
     let failing = format!("file=blkdebug:{}:{},format=raw", rules.display(), image.display());
     block_in_place(|| {
@@ -310,7 +311,7 @@ async fn a_sync_that_fails_is_answered_with_an_error_and_nothing_else_is_lost() 
         let then = clients.answered().len();
         machine.wait_until("go on", |_| clients.answered().len() > then + 100);
         let failed = sum(machine.telemetry, "sluice_storage_failed_operations", "operation=\"sync\"");
-        assert!((1..=3).contains(&failed), "{failed} syncs have failed");
+        assert_eq!(failed, 1, "syncs have failed");
         assert!(clients.refused() >= failed, "all who waited were told");
         let told = machine.cut_power();
         assert!(told.contains("cannot sync the sending queue's storage"), "{told}");
