@@ -34,7 +34,7 @@ pub(super) trait Disk {
     /// Cuts the file off.
     fn truncate(&self, file: &Self::File, length: u64) -> io::Result<()>;
 
-    /// Makes content and length survive a power cut (`fdatasync`). After a failure nothing written since the last
+    /// Makes content and length survive a power cut (`fsync`). After a failure nothing written since the last
     /// success may survive, whatever a second try returns.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
