@@ -37,8 +37,8 @@ pub(crate) enum Command {
         after_help = "Example:\n  sluice validate --config gateway.yaml && systemctl reload sluice\n\nPrints nothing and exits with 0 if it is fine; else every error with its place, and exits with 1. Reads the certificates and keys that running components name; binds, connects and writes nothing."
     )]
     Validate(ConfigurationOptions),
-    /// List the components of this build
-    #[command(after_help = "Example:\n  sluice components --format yaml")]
+    /// List the components of this build, or explain one: its keys, defaults and an example
+    #[command(after_help = "Example:\n  sluice components zipkin\n  sluice components --format yaml")]
     Components(ComponentsOptions),
     /// Print the merged and expanded configuration, secrets masked
     #[command(
@@ -107,8 +107,14 @@ pub(crate) struct ConfigurationOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct ComponentsOptions {
-    /// How to print them; by default a table on a terminal, else the Collector's YAML
-    #[arg(long)]
+    /// The type of the components to explain, in Markdown
+    #[arg(value_name = "TYPE")]
+    pub(crate) component: Option<String>,
+    /// Write a page for each component below this directory
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["component", "format"])]
+    pub(crate) pages: Option<PathBuf>,
+    /// How to print the list; by default a table on a terminal, else the Collector's YAML
+    #[arg(long, conflicts_with = "component")]
     pub(crate) format: Option<ComponentsFormat>,
 }
 

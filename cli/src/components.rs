@@ -1,8 +1,11 @@
 //! `sluice components`: what this build has.
 
-use std::{fmt::Write as _, io::IsTerminal};
+use std::{fmt::Write as _, fs, io::IsTerminal, path::Path};
 
-use sluice_pipeline::component::{Declaration, Kind, Pair, Registry};
+use sluice_pipeline::{
+    component::{Declaration, Kind, Pair, Registry},
+    config::reference,
+};
 
 use crate::{
     arguments::{ComponentsFormat, ComponentsOptions},
@@ -11,13 +14,33 @@ use crate::{
 
 const KINDS: [Kind; 5] = [Kind::Receiver, Kind::Processor, Kind::Exporter, Kind::Connector, Kind::Extension];
 
-pub(crate) fn list(options: &ComponentsOptions, registry: &Registry) -> Result<(), CommandError> {
+pub(crate) fn show(options: &ComponentsOptions, registry: &Registry) -> Result<(), CommandError> {
+    if let Some(directory) = &options.pages {
+        return write_pages(directory, registry);
+    }
+    if let Some(name) = &options.component {
+        let page = reference::of_type(registry, name).ok_or_else(|| {
+            CommandError::Other(format!(
+                "no component of this build is called \"{name}\"; `sluice components` lists them"
+            ))
+        })?;
+        return output::print(&page);
+    }
     let default =
         if std::io::stdout().is_terminal() { ComponentsFormat::Table } else { ComponentsFormat::Yaml };
     output::print(&match options.format.unwrap_or(default) {
         ComponentsFormat::Table => table(registry),
         ComponentsFormat::Yaml => yaml(registry),
     })
+}
+
+fn write_pages(directory: &Path, registry: &Registry) -> Result<(), CommandError> {
+    for (name, text) in reference::pages(registry) {
+        let path = directory.join(name);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+        written.map_err(|error| CommandError::io(format!("cannot write {}", path.display()), error))?;
+    }
+    Ok(())
 }
 
 /// The Collector's document: build information, then each kind with names and stability.

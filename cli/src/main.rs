@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Some(Command::Run(options)) => run::run(&options, &registry),
         Some(Command::Validate(options)) => validate::validate(&options, &registry),
-        Some(Command::Components(options)) => components::list(&options, &registry),
+        Some(Command::Components(options)) => components::show(&options, &registry),
         Some(Command::PrintConfig(options)) => print_config::print(&options, &registry),
         Some(Command::Schema) => schema::print(&registry),
         Some(Command::Init(options)) => init::init(&options),

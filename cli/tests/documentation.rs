@@ -1,7 +1,12 @@
 //! Pages that say what this build has say what it has.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{collections::BTreeSet, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use sluice_pipeline::{component::Kind, config::known::collector_components};
 
@@ -54,5 +59,39 @@ fn every_component_of_the_collector_is_listed_as_it_is_here() {
         let built =
             built(section).into_iter().filter(|name| known.contains(name.as_str())).collect::<BTreeSet<_>>();
         assert_eq!(here, built, "{section}");
+    }
+}
+
+/// The files below a directory, by their path in it.
+fn files(directory: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(directory).unwrap().display().to_string();
+                found.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_pages_of_components_are_those_that_this_build_writes() {
+    let output = tempfile::tempdir().unwrap();
+    let written = Command::new(env!("CARGO_BIN_EXE_sluice"))
+        .args(["components", "--pages"])
+        .arg(output.path())
+        .status();
+    assert!(written.unwrap().success());
+    let (written, kept) =
+        (files(output.path()), files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/components")));
+    let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&written), names(&kept));
+    for (name, page) in &written {
+        assert!(*page == kept[name], "{name} is old: run `sluice components --pages docs/components`");
     }
 }

@@ -31,6 +31,7 @@ impl ExporterFactory for Debug {
         summary: "Prints telemetry to the log or to standard output.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(config: DebugConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

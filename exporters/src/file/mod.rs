@@ -31,6 +31,7 @@ impl ExporterFactory for File {
         summary: "Writes telemetry to files as OTLP/JSON lines or length-delimited protobuf.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(config: FileConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

@@ -29,6 +29,7 @@ impl ExporterFactory for Nop {
         summary: "Takes telemetry and forgets it.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(_config: NopConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

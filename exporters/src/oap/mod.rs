@@ -38,6 +38,7 @@ impl ExporterFactory for Oap {
         summary: "Sends to SkyWalking's OAP by its native services.",
         signals: same_signals!(Beta: Traces, Metrics, Logs),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(config: OapConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

@@ -25,6 +25,7 @@ impl ExporterFactory for Otlp {
         summary: "Sends OTLP over gRPC.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(config: OtlpConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

@@ -26,6 +26,7 @@ impl ExporterFactory for OtlpHttp {
         summary: "Sends OTLP over HTTP, in protobuf or JSON.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(config: OtlpHttpConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

@@ -37,6 +37,7 @@ impl ExporterFactory for Prometheus {
         summary: "Exposes metrics to Prometheus: text, OpenMetrics and protobuf with native histograms.",
         signals: same_signals!(Beta: Metrics),
         absorbs: true,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(config: &PrometheusConfig) -> Vec<Endpoint> {

@@ -30,6 +30,7 @@ impl ExporterFactory for Zipkin {
         summary: "Sends spans to Zipkin v2, in JSON or protobuf.",
         signals: same_signals!(Beta: Traces),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(config: ZipkinConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

@@ -32,6 +32,7 @@ impl ExtensionFactory for BasicAuth {
         summary: "Sends name and password with requests of exporters, or asks clients of receivers for them.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &BasicAuthConfig) -> Vec<Endpoint> {

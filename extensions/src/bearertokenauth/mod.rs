@@ -36,6 +36,7 @@ impl ExtensionFactory for BearerTokenAuth {
         summary: "Sends a token with every request of an exporter, or asks clients of a receiver for one.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &BearerTokenAuthConfig) -> Vec<Endpoint> {

@@ -53,6 +53,7 @@ impl ExtensionFactory for FileStorage {
         summary: "Keeps sending queues on disk.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &FileStorageConfig) -> Vec<sluice_pipeline::component::Endpoint> {

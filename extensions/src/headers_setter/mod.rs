@@ -45,6 +45,7 @@ impl ExtensionFactory for HeadersSetter {
         summary: "Sets headers of outgoing requests, from the configuration or from the incoming request.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &HeadersSetterConfig) -> Vec<Endpoint> {

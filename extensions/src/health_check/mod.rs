@@ -31,6 +31,7 @@ impl ExtensionFactory for HealthCheck {
         summary: "Answers health checks over HTTP.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(config: &HealthCheckConfig) -> Vec<Endpoint> {

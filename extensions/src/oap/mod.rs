@@ -43,6 +43,7 @@ impl ExtensionFactory for Oap {
         summary: "Connects to SkyWalking's OAP servers, for the components that relay to them or send to them.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &OapConfig) -> Vec<Endpoint> {

@@ -53,6 +53,7 @@ impl ExtensionFactory for OAuth2Client {
         summary: "Gets tokens of an OAuth 2.0 server and sends them with requests of exporters.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &OAuth2ClientConfig) -> Vec<Endpoint> {

@@ -38,6 +38,7 @@ impl ExtensionFactory for Oidc {
         summary: "Checks tokens of OpenID Connect issuers that clients of receivers send.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &OidcConfig) -> Vec<Endpoint> {

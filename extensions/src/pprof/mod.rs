@@ -71,6 +71,7 @@ impl ExtensionFactory for Pprof {
         summary: "Serves figures of the process where the Collector serves profiles.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(config: &PprofConfig) -> Vec<Endpoint> {

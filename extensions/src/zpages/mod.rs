@@ -75,6 +75,7 @@ impl ExtensionFactory for Zpages {
         summary: "Shows the state of the service and its pipelines in a browser.",
         signals: &[],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(config: &ZpagesConfig) -> Vec<Endpoint> {

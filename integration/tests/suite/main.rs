@@ -15,6 +15,8 @@ mod dashboards;
 #[cfg(test)]
 mod durable;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod failures;

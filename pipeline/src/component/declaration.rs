@@ -23,6 +23,8 @@ pub struct Declaration {
     /// Whether it answers on absorption: it holds data to aggregate, join or sample, so what it holds is lost with
     /// the process.
     pub absorbs: bool,
+    /// A whole configuration that shows it at work, for its page; a test runs it.
+    pub example: &'static str,
 }
 
 /// What goes in and what comes out.

@@ -12,6 +12,7 @@ mod merge;
 mod node;
 pub mod print;
 mod problems;
+pub mod reference;
 mod render;
 mod scalar;
 pub mod schema;

@@ -35,6 +35,7 @@ const fn declaration(name: &'static str, aliases: &'static [&'static str]) -> De
         summary: "Stands for a real one.",
         signals: same_signals!(Beta: Traces, Logs),
         absorbs: false,
+        example: "",
     }
 }
 

@@ -57,6 +57,7 @@ impl ReceiverFactory for Source {
         summary: "",
         signals: same_signals!(Stable: Traces, Logs),
         absorbs: false,
+        example: "",
     };
 
     fn endpoints(_config: &Settings) -> Vec<Endpoint> {
@@ -95,6 +96,7 @@ impl ExporterFactory for Sink {
         summary: "",
         signals: same_signals!(Stable: Traces, Logs),
         absorbs: false,
+        example: "",
     };
 
     fn build(settings: Settings, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {
@@ -171,6 +173,7 @@ impl ProcessorFactory for Pass {
         summary: "",
         signals: same_signals!(Stable: Traces),
         absorbs: false,
+        example: "",
     };
 
     fn build(
@@ -206,6 +209,7 @@ impl ConnectorFactory for Join {
         summary: "",
         signals: same_signals!(Stable: Traces),
         absorbs: false,
+        example: "",
     };
 
     fn build(

@@ -32,6 +32,7 @@ impl ProcessorFactory for Attributes {
         summary: "Inserts, changes, deletes, hashes, extracts and converts attributes.",
         signals: same_signals!(Beta: Traces, Metrics, Logs),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

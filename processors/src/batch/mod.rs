@@ -30,6 +30,7 @@ impl ProcessorFactory for Batch {
         summary: "Joins small requests into batches and splits large ones.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

@@ -35,6 +35,7 @@ impl ProcessorFactory for Filter {
         summary: "Drops spans, metrics and log records by include and exclude (no OTTL conditions yet).",
         signals: same_signals!(Beta: Traces, Metrics, Logs),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

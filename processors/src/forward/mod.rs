@@ -27,6 +27,7 @@ impl ConnectorFactory for Forward {
         summary: "Hands batches on unchanged to other pipelines of the same signal.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

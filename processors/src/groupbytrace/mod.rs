@@ -24,6 +24,7 @@ impl ProcessorFactory for GroupByTrace {
         summary: "Holds the spans of a trace until they have come, and hands them on together.",
         signals: same_signals!(Beta: Traces),
         absorbs: true,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

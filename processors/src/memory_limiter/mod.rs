@@ -26,6 +26,7 @@ impl ProcessorFactory for MemoryLimiter {
         summary: "Limits the memory that telemetry takes, and refuses data before it runs out.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

@@ -33,6 +33,7 @@ impl ProcessorFactory for ProbabilisticSampler {
         summary: "Keeps a share of all traces, or of log records, by their trace id or an attribute.",
         signals: same_signals!(Beta: Traces, Logs),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

@@ -41,6 +41,7 @@ impl ProcessorFactory for Resource {
         summary: "Inserts, changes, deletes, hashes, extracts and converts attributes of resources.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

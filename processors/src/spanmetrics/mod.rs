@@ -30,6 +30,7 @@ impl ConnectorFactory for SpanMetrics {
         summary: "Counts the requests, errors and durations of spans as metrics.",
         signals: &[(Pair(Signal::Traces, Signal::Metrics), Stability::Beta)],
         absorbs: true,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

@@ -42,6 +42,7 @@ impl ConnectorFactory for TraceEvents {
             (Pair(Signal::Logs, Signal::Logs), Stability::Alpha),
         ],
         absorbs: true,
+        example: include_str!("example.yaml"),
     };
 
     fn build(

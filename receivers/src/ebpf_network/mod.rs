@@ -74,6 +74,7 @@ impl ReceiverFactory for EbpfNetwork {
             (Pair(Signal::Logs, Signal::Logs), Stability::Alpha),
         ],
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &EbpfNetworkConfig) -> Vec<Endpoint> {

@@ -30,6 +30,7 @@ impl ReceiverFactory for Nop {
         summary: "Receives nothing.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(_config: &NopConfig) -> Vec<Endpoint> {

@@ -37,6 +37,7 @@ impl ReceiverFactory for Otlp {
         summary: "Receives OTLP over gRPC and HTTP, in protobuf and JSON",
         signals: same_signals!(Stable: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(config: &Config) -> Vec<Endpoint> {

@@ -51,6 +51,7 @@ impl ReceiverFactory for SkyWalking {
         summary: "Receives what SkyWalking's agents, browsers and Envoy send, over gRPC and HTTP",
         signals: same_signals!(Beta: Traces, Metrics, Logs),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(config: &Config) -> Vec<Endpoint> {

@@ -39,6 +39,7 @@ impl ReceiverFactory for Zipkin {
         summary: "Takes Zipkin v2 spans over HTTP, in JSON and protobuf.",
         signals: same_signals!(Beta: Traces),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn endpoints(config: &ZipkinConfig) -> Vec<Endpoint> {
