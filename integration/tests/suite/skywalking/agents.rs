@@ -11,14 +11,14 @@ use super::{attribute, hexadecimal, items, span, start};
 use crate::support::{Setup, ZipkinServer, eventually, get, node_server, python_server, sum};
 
 /// An agent that goes on until it is dropped.
-struct Agent {
+pub(super) struct Agent {
     child: Child,
-    printed: String,
+    pub(super) printed: String,
 }
 
 impl Agent {
     /// Waits for its first line.
-    fn start(command: &mut Command) -> Self {
+    pub(super) fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut printed = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut printed).unwrap();
