@@ -8,7 +8,7 @@ use serde_json::Value;
 use sluice_protocols::skywalking::id::Rules;
 
 use super::{attribute, hexadecimal, items, span, start};
-use crate::support::{Setup, ZipkinServer, eventually, get, node_server, python_server, sum};
+use crate::support::{Setup, ZipkinServer, eventually, get, node_server, python_server, require, sum};
 
 /// An agent that goes on until it is dropped.
 pub(super) struct Agent {
@@ -144,6 +144,52 @@ fn spans_of_the_node_agent_are_one_trace() {
     // Its ids are UUIDs, so that the Collector's rules give their digits.
     assert_eq!(attribute(&entry, "sw8.trace_id"), entry["traceId"]);
     assert_eq!(attribute(&entry, "skywalking.component_id"), "49");
+    drop(agent);
+    sluice.stop();
+}
+
+#[test]
+fn spans_logs_and_meters_of_the_rust_agent_arrive() {
+    let setup = Setup::new();
+    let sluice = start(&setup, "");
+    let Some(program) = require("rust/debug/skywalking-agent") else { return };
+    let agent = Agent::start(Command::new(program).arg(setup.grpc.to_string()));
+    let sent: Value = serde_json::from_str(&agent.printed).unwrap();
+    let (trace, segment) = (sent["trace"].as_str().unwrap(), sent["segment"].as_str().unwrap());
+    let number = i32::try_from(sent["span"].as_i64().unwrap()).unwrap();
+
+    let (resource, entry) = span(&setup, 2, "/buy");
+    assert_eq!(attribute(&resource, "service.name"), "rust-shop");
+    assert_eq!(attribute(&resource, "service.instance.id"), "rust-shop-1");
+    // Its ids are UUIDs as decimal numbers, of which the Collector's receiver makes zeros.
+    assert!(trace.bytes().all(|byte| byte.is_ascii_digit()), "{trace}");
+    assert_eq!(entry["traceId"], hexadecimal(&trace.parse::<u128>().unwrap().to_be_bytes()));
+    assert_eq!(attribute(&entry, "sw8.segment_id"), segment);
+    assert_eq!(attribute(&entry, "http.request.method"), "GET");
+    let (_, exit) = span(&setup, 3, "/stock");
+    assert_eq!(exit["spanId"], hexadecimal(&Rules::Distinct.span_id(segment, number)));
+    assert_eq!(exit["parentSpanId"], entry["spanId"]);
+    assert_eq!(attribute(&exit, "server.address"), "stock.example");
+    let (_, child) = span(&setup, 2, "/stock");
+    assert_eq!((&child["parentSpanId"], &child["traceId"]), (&exit["spanId"], &entry["traceId"]));
+    assert_eq!(attribute(&child["events"][0], "event"), "counted", "{child:#}");
+
+    let arrives = |signal: &str, what: &str, wanted: &dyn Fn(&Value) -> bool| {
+        let mut found = Value::Null;
+        eventually(&format!("{what} arrives"), || {
+            let item = items(&setup, signal).into_iter().find(|(_, item)| wanted(item));
+            item.map(|(_, item)| found = item).is_some()
+        });
+        found
+    };
+    let log = arrives("logs", "the log", &|record| record["body"]["stringValue"] == "only 3 left");
+    assert_eq!((&log["traceId"], &log["spanId"]), (&entry["traceId"], &entry["spanId"]));
+    for name in ["skywalking.instance_properties", "skywalking.instance_ping"] {
+        arrives("logs", name, &|record| record["eventName"] == name);
+    }
+    let orders = arrives("metrics", "the meter", &|metric| metric["name"] == "orders");
+    assert_eq!(orders["gauge"]["dataPoints"][0]["asDouble"], 3.0, "{orders:#}");
+    assert_eq!(sum(setup.telemetry, "sluice_receiver_refused_requests", "skywalking"), 0);
     drop(agent);
     sluice.stop();
 }

@@ -17,7 +17,7 @@ pub(crate) use ledger::{Clients, Destination, request};
 pub(crate) use oap::{Oap, service_id, tag};
 pub(crate) use peers::{
     PrometheusServer, ZipkinServer, envoy, is_root, node, node_server, program, promtool, python,
-    python_server, script,
+    python_server, require, script,
 };
 pub(crate) use sluice::{Setup, Sluice, executable};
 
