@@ -1,7 +1,13 @@
 //! What tests of processors share: one processor between a message and a sink.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use futures_util::future::BoxFuture;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
@@ -13,7 +19,7 @@ use sluice_pipeline::{
     otlp::count,
     outlet::offer,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 /// Keeps the batch that it is given.
 #[derive(Default)]
@@ -27,6 +33,41 @@ impl Consumer for Sink {
     fn consume(&self, batch: Batch, _permit: Permit) -> BoxFuture<'_, Reply> {
         Box::pin(async {
             *self.0.lock().await = Some(batch);
+            Reply::Delivered
+        })
+    }
+
+    fn drain(&self, _deadline: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// Refuses as often as it is told to, then passes on what it takes.
+pub(crate) struct Reluctant {
+    pub(crate) refusals: Arc<AtomicUsize>,
+    taken: mpsc::Sender<Batch>,
+}
+
+impl Reluctant {
+    /// One that refuses so often, and what it takes.
+    pub(crate) fn new(refusals: usize) -> (Arc<Self>, mpsc::Receiver<Batch>) {
+        let (taken, receiver) = mpsc::channel(100);
+        (Arc::new(Self { refusals: Arc::new(refusals.into()), taken }), receiver)
+    }
+}
+
+impl Consumer for Reluctant {
+    fn reserve<'a>(&'a self, _demand: &'a Demand) -> BoxFuture<'a, Result<Permit, Failure>> {
+        Box::pin(async { Ok(Permit::none()) })
+    }
+
+    fn consume(&self, batch: Batch, _permit: Permit) -> BoxFuture<'_, Reply> {
+        let refuse = |left: usize| left.checked_sub(1);
+        Box::pin(async move {
+            if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuse).is_ok() {
+                return Failure::retryable("busy").into();
+            }
+            self.taken.send(batch).await.unwrap();
             Reply::Delivered
         })
     }

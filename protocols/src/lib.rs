@@ -7,6 +7,7 @@ pub mod prometheus;
 pub mod protobuf;
 #[cfg(feature = "skywalking")]
 pub mod skywalking;
+pub mod thrift;
 pub mod zipkin;
 
 /// The definitions below `proto/`, an encoded `FileDescriptorSet`: for tools that make and compare messages of any kind.

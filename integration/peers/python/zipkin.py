@@ -1,4 +1,4 @@
-"""Sends spans with py_zipkin, and prints the same spans as a Zipkin v2 JSON array, encoded by py_zipkin itself."""
+"""Sends spans with py_zipkin, in any version, and prints them as a Zipkin v2 JSON array, encoded by py_zipkin itself."""
 
 import argparse
 import json
@@ -6,13 +6,14 @@ import json
 import requests
 from py_zipkin import Encoding, Kind
 from py_zipkin.encoding import Span, create_endpoint, get_encoder
-from py_zipkin.encoding._encoders import _V2JSONEncoder, _V2ProtobufEncoder
+from py_zipkin.encoding._encoders import _V1JSONEncoder, _V2JSONEncoder, _V2ProtobufEncoder
 from py_zipkin.transport import BaseTransportHandler
 from py_zipkin.zipkin import ZipkinAttrs, zipkin_client_span, zipkin_span
 
 FORMATS = {
     "json": (Encoding.V2_JSON, "application/json"),
     "protobuf": (Encoding.V2_PROTO3, "application/x-protobuf"),
+    "v1-json": (Encoding.V1_JSON, "application/json"),
 }
 
 
@@ -40,7 +41,7 @@ def record_into(sent):
 
         return encode_span
 
-    for encoder in (_V2JSONEncoder, _V2ProtobufEncoder):
+    for encoder in (_V1JSONEncoder, _V2JSONEncoder, _V2ProtobufEncoder):
         encoder.encode_span = recording(encoder.encode_span)
 
 
@@ -86,7 +87,7 @@ def send_edges(transport, encoding, trace):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--url", required=True, help="http://host:port/api/v2/spans")
+    arguments.add_argument("--url", required=True, help="http://host:port/api/v2/spans, or v1")
     arguments.add_argument("--format", choices=sorted(FORMATS), required=True)
     arguments.add_argument("--trace", required=True, help="trace id, 32 hexadecimal digits")
     chosen = arguments.parse_args()
@@ -95,7 +96,9 @@ def main():
     record_into(sent)
     transport = Transport(chosen.url, content_type)
     send_instrumented(transport, encoding, chosen.trace)
-    send_edges(transport, encoding, chosen.trace)
+    if encoding is not Encoding.V1_JSON:
+        # py_zipkin's v1 needs an endpoint and has no messages.
+        send_edges(transport, encoding, chosen.trace)
     print(json.dumps(sent, ensure_ascii=False))
 
 

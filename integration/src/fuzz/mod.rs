@@ -14,6 +14,7 @@ mod redaction;
 mod seeds;
 mod skywalking;
 mod targets;
+mod zipkin;
 
 pub use engine::{Failed, Limits, Settings, Summary, replay, run};
 pub use targets::TARGETS;

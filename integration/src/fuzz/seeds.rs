@@ -16,7 +16,7 @@ pub(super) const ENCODINGS: [Encoding; 5] =
     [Encoding::Gzip, Encoding::Zstd, Encoding::Deflate, Encoding::Snappy, Encoding::SnappyFramed];
 
 /// A byte that names something, then the bytes.
-fn tagged(place: usize, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn tagged(place: usize, bytes: &[u8]) -> Vec<u8> {
     #[expect(clippy::cast_possible_truncation, reason = "a place in a short list")]
     let mut input = vec![place as u8];
     input.extend_from_slice(bytes);
@@ -130,51 +130,6 @@ pub(super) fn grpc() -> Vec<Vec<u8>> {
         }
     }
     seeds
-}
-
-pub(super) fn zipkin_json() -> Vec<Vec<u8>> {
-    let edges = br#"[{"traceId":"1","id":"2","debug":true,"shared":true,"localEndpoint":{"ipv6":"::1"},"tags":{}},
-        {"traceId":"00000000000000000000000000000001","id":"2","parentId":"3","kind":"PRODUCER","name":null,
-        "annotations":[{"timestamp":1,"value":"\ud83d\ude00 \u00e9"}],"tags":{"error":"true","n":"-1.5e3"}}]"#;
-    [1, 3]
-        .map(|items| generate(Kind::Zipkin, items, Compression::None, 1).remove(0).body.to_vec())
-        .into_iter()
-        .chain([edges.to_vec(), b"[]".to_vec()])
-        .map(|text| tagged(0, &text))
-        .collect()
-}
-
-pub(super) fn zipkin_protobuf() -> Vec<Vec<u8>> {
-    let mut bytes = Vec::new();
-    Writer::new(&mut bytes).message(1, |span| {
-        span.bytes(1, &[1; 16]);
-        span.bytes(2, &[2; 8]);
-        span.bytes(3, &[3; 8]);
-        span.varint(4, 2);
-        span.bytes(5, b"get /");
-        span.fixed64(6, 1_700_000_000_000_000);
-        span.varint(7, 1500);
-        for number in [8, 9] {
-            span.message(number, |endpoint| {
-                endpoint.bytes(1, b"frontend");
-                endpoint.bytes(2, &[10, 0, 0, 1]);
-                endpoint.bytes(3, &[0xfe; 16]);
-                endpoint.varint(4, 8080);
-            });
-        }
-        span.message(10, |annotation| {
-            annotation.fixed64(1, 1_700_000_000_000_100);
-            annotation.bytes(2, b"ws");
-        });
-        span.message(11, |tag| {
-            tag.bytes(1, b"http.method");
-            tag.bytes(2, b"GET");
-        });
-        span.varint(12, 1);
-        span.varint(13, 1);
-    });
-    let twice = bytes.repeat(2);
-    [bytes, twice].map(|bytes| tagged(1, &bytes)).to_vec()
 }
 
 pub(super) fn yaml() -> Vec<Vec<u8>> {

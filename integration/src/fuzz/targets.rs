@@ -15,9 +15,8 @@ use sluice_pipeline::grpc::frame;
 use sluice_pipeline::http::body::{self, Limits as BodyLimits, Pace};
 use sluice_pipeline::otlp::{check, count, json, view};
 use sluice_receivers::ebpf_network::http::MAX_MEMORY;
-use sluice_receivers::zipkin::{Format, translate};
 
-use super::{Limits, Target, credentials, http, kubernetes, queue, redaction, seeds, skywalking};
+use super::{Limits, Target, credentials, http, kubernetes, queue, redaction, seeds, skywalking, zipkin};
 
 /// All targets.
 pub static TARGETS: &[Target] = &[
@@ -39,18 +38,26 @@ pub static TARGETS: &[Target] = &[
     },
     Target {
         name: "zipkin-json",
-        seeds: seeds::zipkin_json,
+        seeds: zipkin::json,
         dictionary: JSON,
         protobuf: false,
-        run: zipkin,
+        run: zipkin::run,
         limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
     },
     Target {
         name: "zipkin-protobuf",
-        seeds: seeds::zipkin_protobuf,
+        seeds: zipkin::protobuf,
         dictionary: &[b"\x0a\x00", b"\x5a\x04\x0a\x00\x12\x00", b"\xff\xff\xff\xff\x0f"],
         protobuf: true,
-        run: zipkin,
+        run: zipkin::run,
+        limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
+    },
+    Target {
+        name: "zipkin-v1",
+        seeds: zipkin::version_1,
+        dictionary: zipkin::VERSION_1,
+        protobuf: false,
+        run: zipkin::run,
         limits: Limits { memory_per_byte: 64, memory: 64 << 10 },
     },
     Target {
@@ -332,27 +339,6 @@ fn otlp_json(input: &[u8]) -> String {
                 .unwrap_or_else(|error| fail(&format!("JSON became OTLP that the door refuses: {error}")));
             assert_sound(signal, &checked.bytes, checked.items);
             format!("ok {}", checked.canonicalised)
-        }
-        Err(error) => error.to_string(),
-    }
-}
-
-/// The first byte tells the format, so that inputs of both can be spliced.
-fn zipkin(input: &[u8]) -> String {
-    let Some((format, body)) = input.split_first() else { return String::new() };
-    let format = if *format % 2 == 0 { Format::Json } else { Format::Protobuf };
-    match translate(format, body, body.len() % 2 == 0) {
-        Ok(translated) => {
-            let checked = check::check(Signal::Traces, translated.traces.into());
-            let checked = checked
-                .unwrap_or_else(|error| fail(&format!("Zipkin became OTLP that the door refuses: {error}")));
-            assert!(
-                !checked.canonicalised && checked.repaired == 0,
-                "Zipkin became OTLP that is not canonical"
-            );
-            assert_sound(Signal::Traces, &checked.bytes, checked.items);
-            assert_eq!(checked.items, translated.spans, "a span was lost or made");
-            format!("ok {}", translated.repaired > 0)
         }
         Err(error) => error.to_string(),
     }

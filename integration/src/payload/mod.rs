@@ -7,6 +7,7 @@ mod metrics;
 mod skywalking;
 mod traces;
 mod zipkin;
+pub mod zipkin_v1;
 
 use bytes::Bytes;
 use fastrand::Rng;

@@ -142,6 +142,7 @@ fn write(format: receiver::Format, spans: &[zipkin::Span<'_>]) -> Vec<u8> {
             list.end();
         }
         receiver::Format::Protobuf => spans.iter().for_each(|span| write_span_protobuf(&mut body, span)),
+        receiver::Format::V1Json | receiver::Format::V1Thrift => unreachable!("nothing writes v1"),
     }
     body
 }

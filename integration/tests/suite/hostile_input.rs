@@ -14,6 +14,7 @@ use crate::support::{Answer, Setup, Sluice, eventually, get, grpc, post, raw};
 
 const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+const THRIFT: (&str, &str) = ("content-type", "application/x-thrift");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Sluice with small limits before a sink that counts what is malformed.
@@ -48,7 +49,8 @@ exporters:
             )
             .replace("      http:\n", "      http:\n        max_request_body_size: 1048576\n")
             .replace("      grpc:\n", "      grpc:\n        max_recv_msg_size_mib: 1\n");
-        let sluice = block_in_place(|| setup.start(&config, setup.grpc));
+        // Listeners are bound one after another; Zipkin's is the last.
+        let sluice = block_in_place(|| setup.start(&config, setup.zipkin));
         Self { setup, sluice, sink }
     }
 
@@ -58,6 +60,10 @@ exporters:
 
     fn zipkin(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
         post(self.setup.zipkin, "/api/v2/spans", headers, body)
+    }
+
+    fn zipkin_v1(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        post(self.setup.zipkin, "/api/v1/spans", headers, body)
     }
 
     pub(crate) fn grpc(&self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
@@ -201,12 +207,20 @@ async fn zipkin_refuses_each_in_its_own_way() {
             ("no id", victim.zipkin(&[JSON], "[{\"traceId\":\"1\"}]")),
             ("a long id", victim.zipkin(&[JSON], "[{\"traceId\":\"1\",\"id\":\"00000000000000001\"}]")),
             ("no protobuf", victim.zipkin(&[PROTOBUF], vec![0x0a, 0xff])),
+            ("no v1 spans", victim.zipkin_v1(&[JSON], good.clone())),
+            ("no thrift", victim.zipkin_v1(&[THRIFT], "[")),
+            ("a list as long as memory", victim.zipkin_v1(&[THRIFT], vec![12, 0x7f, 0xff, 0xff, 0xff])),
+            ("a negative length", victim.zipkin_v1(&[THRIFT], vec![12, 0, 0, 0, 1, 11, 0, 3, 0xff, 0, 0, 0])),
+            (
+                "nested structs",
+                victim.zipkin_v1(&[THRIFT], [&[12, 0, 0, 0, 1][..], &[12, 0, 1].repeat(300_000)].concat()),
+            ),
             ("no gzip", victim.zipkin(&[JSON, ("content-encoding", "gzip")], good.clone())),
             ("a bomb", victim.zipkin(&[JSON, ("content-encoding", "gzip")], gzip(vec![b' '; 512 << 20]))),
         ] {
             assert_eq!(answer.status, 400, "{what}: {answer:?}");
         }
-        assert!(victim.counter("sluice_receiver_refused_requests") >= 8.0);
+        assert!(victim.counter("sluice_receiver_refused_requests") >= 13.0);
         victim.assert_unharmed(0);
     });
 }

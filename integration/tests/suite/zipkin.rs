@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use serde_json::{Value, json};
+use sluice_integration::payload::zipkin_v1;
 
-use crate::support::{Setup, ZipkinServer, eventually, get, lines, python};
+use crate::support::{Setup, ZipkinServer, eventually, get, lines, post, python};
 
 /// Spans of py_zipkin, through OTLP and back, are in Zipkin what they would have been without Sluice.
 fn spans_reach_zipkin_as_they_were_sent(format: &str, exported_as: &str, trace: &str) {
@@ -18,7 +20,8 @@ fn spans_reach_zipkin_as_they_were_sent(format: &str, exported_as: &str, trace: 
         "    traces: {receivers: [zipkin], exporters: [zipkin]}",
     );
     let sluice = setup.start(&config, setup.zipkin);
-    let url = format!("http://{}/api/v2/spans", setup.zipkin);
+    let version = if format == "v1-json" { "v1" } else { "v2" };
+    let url = format!("http://{}/api/{version}/spans", setup.zipkin);
     let Some(printed) = python("zipkin.py", &["--url", &url, "--format", format, "--trace", trace]) else {
         return;
     };
@@ -52,6 +55,98 @@ fn json_in_and_json_out() {
 #[test]
 fn protobuf_in_and_protobuf_out() {
     spans_reach_zipkin_as_they_were_sent("protobuf", "proto", "463ac35c9f6413ad48485a3953bb6125");
+}
+
+#[test]
+fn version_1_in_and_json_out() {
+    spans_reach_zipkin_as_they_were_sent("v1-json", "json", "463ac35c9f6413ad48485a3953bb6126");
+}
+
+/// Version 1 is what Zipkin itself makes of it: the same random spans, to Zipkin at once and through Sluice, in both
+/// encodings.
+#[test]
+fn version_1_is_understood_as_zipkin_does() {
+    const SPANS: usize = 300;
+    let Some(server) = ZipkinServer::shared() else { return };
+    let setup = Setup::new();
+    let config = setup.config(
+        &format!("exporters:\n  zipkin:\n    endpoint: http://{}/api/v2/spans", server.address),
+        "    traces: {receivers: [zipkin], exporters: [zipkin]}",
+    );
+    let sluice = setup.start(&config, setup.zipkin);
+    let seed = fastrand::u64(..);
+    let stored = |address, trace: u64, as_thrift: bool| {
+        let list = zipkin_v1::spans(&mut Rng::with_seed(seed), trace, SPANS);
+        let (content_type, body) = if as_thrift {
+            ("application/x-thrift", zipkin_v1::thrift(&list))
+        } else {
+            ("application/json", list.to_string().into_bytes())
+        };
+        let answer = post(address, "/api/v1/spans", &[("content-type", content_type)], body);
+        assert_eq!(answer.status, 202, "{answer:?}");
+        (list, traces_of(server, trace, SPANS))
+    };
+    let (list, expected) = stored(server.address, 0x5eed_0001, false);
+    assert_eq!(
+        stored(server.address, 0x5eed_0002, true).1,
+        expected,
+        "the two encodings differ, of seed {seed}"
+    );
+    for (trace, as_thrift) in [(0x5eed_0003, false), (0x5eed_0004, true)] {
+        let (_, mut stored) = stored(setup.zipkin, trace, as_thrift);
+        for (place, (stored, expected)) in stored.iter_mut().zip(&expected).enumerate() {
+            let expected: Vec<_> = expected.iter().map(as_sluice_has_it).collect();
+            for (stored, expected) in stored.iter_mut().zip(&expected) {
+                forgive_kept(stored, expected);
+            }
+            let sent = &list[place];
+            assert_eq!(
+                *stored, expected,
+                "of seed {seed}, in thrift: {as_thrift}, for {sent:#}\ngot {stored:#?}\nnot {expected:#?}"
+            );
+        }
+    }
+    sluice.stop();
+}
+
+/// The spans of traces that are named after a number and their places, without their names. They come all at once.
+fn traces_of(server: &ZipkinServer, trace: u64, count: usize) -> Vec<Vec<Value>> {
+    stored_spans(server, &format!("{trace:016x}{count:016x}"), 1);
+    (1..=count)
+        .map(|place| {
+            let answer = get(server.address, &format!("/api/v2/trace/{trace:016x}{place:016x}"));
+            let mut spans: Vec<Value> = serde_json::from_slice(&answer.body).unwrap();
+            for span in &mut spans {
+                span.as_object_mut().unwrap().remove("traceId");
+            }
+            spans.sort_by_key(|span| {
+                ["localEndpoint", "shared", "kind"].map(|key| span[key].to_string().to_lowercase())
+            });
+            spans
+        })
+        .collect()
+}
+
+/// Zipkin loses the end of a message at its wire that says nothing about its times.
+fn forgive_kept(stored: &mut Value, expected: &Value) {
+    let Some(annotations) = stored.get_mut("annotations").and_then(Value::as_array_mut) else { return };
+    let of_zipkin = expected["annotations"].as_array().map_or(&[][..], Vec::as_slice);
+    annotations.retain(|kept| kept["value"] != "ws" && kept["value"] != "wr" || of_zipkin.contains(kept));
+    if annotations.is_empty() {
+        stored.as_object_mut().unwrap().remove("annotations");
+    }
+}
+
+/// OTLP needs a service, and has a name of its own for the local component.
+fn as_sluice_has_it(span: &Value) -> Value {
+    let mut span = span.clone();
+    if span["localEndpoint"].get("serviceName").is_none() {
+        span["localEndpoint"]["serviceName"] = json!("otlpresourcenoservicename");
+    }
+    if let Some(component) = span.get_mut("tags").and_then(|tags| tags.as_object_mut()?.remove("lc")) {
+        span["tags"]["component"] = component;
+    }
+    span
 }
 
 /// Spans of the OpenTelemetry SDK become what the specification's mapping says.

@@ -47,7 +47,14 @@ pub fn collector_components(kind: Kind) -> impl Iterator<Item = &'static str> {
 /// Whether the Collector has a component type of this name, here or not.
 #[must_use]
 pub fn is_collector_component(kind: Kind, name: &str) -> bool {
-    collector_components(kind).any(|known| known == name)
+    collector_components(kind).any(|known| is_respelt(known, name))
+}
+
+/// Whether two names are of the same letters: the Collector's newer names are the older ones with underscores.
+#[must_use]
+pub fn is_respelt(one: &str, other: &str) -> bool {
+    let letters = |name: &str| name.replace('_', "");
+    letters(one) == letters(other)
 }
 
 #[cfg(test)]
@@ -59,5 +66,12 @@ mod tests {
         assert!(is_collector_component(Kind::Receiver, "hostmetrics"));
         assert!(!is_collector_component(Kind::Exporter, "hostmetrics"));
         assert!(!is_collector_component(Kind::Receiver, "otpl"));
+    }
+
+    #[test]
+    fn newer_names_have_underscores() {
+        assert!(is_collector_component(Kind::Receiver, "file_log"));
+        assert!(is_collector_component(Kind::Exporter, "prometheus_remote_write"));
+        assert!(is_collector_component(Kind::Processor, "k8sattributes"));
     }
 }

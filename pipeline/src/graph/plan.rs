@@ -459,13 +459,17 @@ fn find_type<'r>(
     let (kind, id) = (definition.kind, &definition.id.value);
     let entry = registry.find(kind, id.kind());
     if entry.is_none() {
-        let names = registry.of_kind(kind).flat_map(|entry| {
-            std::iter::once(entry.declaration.name).chain(entry.declaration.aliases.iter().copied())
-        });
-        let (message, nearest) = if known::is_collector_component(kind, id.kind()) {
+        let names = || {
+            registry.of_kind(kind).flat_map(|entry| {
+                std::iter::once(entry.declaration.name).chain(entry.declaration.aliases.iter().copied())
+            })
+        };
+        let respelt = names().find(|name| known::is_respelt(name, id.kind()));
+        let (message, nearest) = if respelt.is_none() && known::is_collector_component(kind, id.kind()) {
             (format!("{kind} type \"{}\" is not in this build of Sluice", id.kind()), None)
         } else {
-            (format!("unknown {kind} type \"{}\"", id.kind()), suggest::nearest(id.kind(), names))
+            let nearest = respelt.or_else(|| suggest::nearest(id.kind(), names()));
+            (format!("unknown {kind} type \"{}\"", id.kind()), nearest)
         };
         let note = nearest.map_or_else(
             || "`sluice components` lists all types".to_owned(),

@@ -1,16 +1,12 @@
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use opentelemetry_proto::tonic::{
     resource::v1::Resource,
     trace::v1::{ResourceSpans, ScopeSpans, Span, TracesData},
 };
 use prost::Message;
 use sluice_pipeline::{
-    Batch, Chunk, Context, Demand, Failure, Permit, Reply, Signal,
+    Batch, Chunk, Context, Reply, Signal,
     budget::Budget,
     component::{ComponentConfig, ComponentContext},
     otlp::count,
@@ -19,34 +15,7 @@ use sluice_pipeline::{
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::testing::{decoded, text};
-
-/// Refuses as often as it is told to, then passes on what it takes.
-struct Next {
-    refusals: AtomicUsize,
-    taken: mpsc::Sender<Batch>,
-}
-
-impl Consumer for Next {
-    fn reserve<'a>(&'a self, _demand: &'a Demand) -> BoxFuture<'a, Result<Permit, Failure>> {
-        Box::pin(async { Ok(Permit::none()) })
-    }
-
-    fn consume(&self, batch: Batch, _permit: Permit) -> BoxFuture<'_, Reply> {
-        let refuse = |left: usize| left.checked_sub(1);
-        Box::pin(async move {
-            if self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuse).is_ok() {
-                return Failure::retryable("busy").into();
-            }
-            self.taken.send(batch).await.unwrap();
-            Reply::Delivered
-        })
-    }
-
-    fn drain(&self, _deadline: Instant) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-}
+use crate::testing::{Reluctant, decoded, text};
 
 struct Setup {
     processor: Arc<dyn Consumer>,
@@ -58,14 +27,13 @@ struct Setup {
 fn setup(yaml: &str, limit: u64, refusals: usize) -> Setup {
     let config: GroupByTraceConfig = decoded(yaml);
     assert_eq!(config.problems(), []);
-    let (sender, taken) = mpsc::channel(100);
+    let (next, taken) = Reluctant::new(refusals);
     let budget = Budget::new(limit);
     let context = ProcessorContext {
         component: ComponentContext::detached("groupbytrace", budget.clone()),
         pipeline: "traces".parse().unwrap(),
         answers_later: true,
     };
-    let next = Arc::new(Next { refusals: refusals.into(), taken: sender });
     let processor = GroupByTrace::build(config, context, next).unwrap();
     Setup { processor, taken, budget, begin: tokio::time::Instant::now() }
 }

@@ -26,7 +26,7 @@ impl ConnectorFactory for SpanMetrics {
     type Config = SpanMetricsConfig;
     const DECLARATION: Declaration = Declaration {
         name: "spanmetrics",
-        aliases: &[],
+        aliases: &["span_metrics"],
         summary: "Counts the requests, errors and durations of spans as metrics.",
         signals: &[(Pair(Signal::Traces, Signal::Metrics), Stability::Beta)],
         absorbs: true,

@@ -1,4 +1,4 @@
-//! Zipkin's v2 model: spans read from and written to JSON and protobuf.
+//! Zipkin's v2 model: spans read from and written to JSON and protobuf. [`v1`] reads the older model into it.
 //!
 //! Source: the Zipkin v2 API's `Span` and `zipkin.proto3`. The readers hand over one span at a time, borrowed from the
 //! request, and keep nothing. Leniency is that of the Collector's receiver where it is known.
@@ -8,6 +8,7 @@ mod read_json;
 mod read_protobuf;
 mod span;
 pub mod tag;
+pub mod v1;
 mod write_json;
 mod write_protobuf;
 

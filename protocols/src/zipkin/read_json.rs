@@ -8,7 +8,7 @@ use super::{
 };
 use crate::json::{JsonFault, Reader};
 
-type Fault<T> = Result<T, SpanFault>;
+pub(super) type Fault<T> = Result<T, SpanFault>;
 
 /// Reads a JSON list of spans and calls `each` with one after the other.
 ///
@@ -17,11 +17,19 @@ type Fault<T> = Result<T, SpanFault>;
 /// # Errors
 /// [`Malformed`] at the first span that is none; `each` has then seen the spans before it.
 pub fn read_json(body: &[u8], each: impl FnMut(&Span<'_>)) -> Result<Read, Malformed> {
+    with_text(body, |text| read_text(text, each))
+}
+
+/// Reads a body as text, in which invalid UTF-8 is repaired and counted.
+pub(super) fn with_text(
+    body: &[u8],
+    read: impl FnOnce(&str) -> Result<usize, Malformed>,
+) -> Result<Read, Malformed> {
     match std::str::from_utf8(body) {
-        Ok(text) => read_text(text, each).map(|spans| Read { spans, repaired: 0 }),
+        Ok(text) => read(text).map(|spans| Read { spans, repaired: 0 }),
         Err(_) => {
             let repaired = body.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count();
-            read_text(&String::from_utf8_lossy(body), each).map(|spans| Read { spans, repaired })
+            read(&String::from_utf8_lossy(body)).map(|spans| Read { spans, repaired })
         }
     }
 }
@@ -68,6 +76,10 @@ fn read_span<'a>(reader: &mut Reader<'a>, span: &mut Span<'a>) -> Fault<()> {
             })?,
             "debug" => span.debug = reader.boolean()?,
             "shared" => span.shared = reader.boolean()?,
+            // Skipped, the tags of such a span would be lost.
+            "binaryAnnotations" => {
+                return Err(SpanFault::OtherVersion { field: "binaryAnnotations", version: 1 });
+            }
             _ => reader.skip()?,
         }
         Ok(())
@@ -75,7 +87,7 @@ fn read_span<'a>(reader: &mut Reader<'a>, span: &mut Span<'a>) -> Fault<()> {
     span.check()
 }
 
-fn read_endpoint<'a>(reader: &mut Reader<'a>, endpoint: &mut Endpoint<'a>) -> Fault<()> {
+pub(super) fn read_endpoint<'a>(reader: &mut Reader<'a>, endpoint: &mut Endpoint<'a>) -> Fault<()> {
     reader.object::<SpanFault>(|reader, key| {
         if reader.null()? {
             return Ok(());
@@ -126,13 +138,13 @@ fn read_annotation<'a>(reader: &mut Reader<'a>) -> Fault<Annotation<'a>> {
     })
 }
 
-fn text<'a>(reader: &mut Reader<'a>) -> Fault<Cow<'a, str>> {
+pub(super) fn text<'a>(reader: &mut Reader<'a>) -> Fault<Cow<'a, str>> {
     match reader.peek() {
         Some(b'"') | None => Ok(reader.string()?),
         Some(_) => Err(SpanFault::NotText(reader.fault(JsonFault::Expected("a string")))),
     }
 }
 
-fn at(field: &'static str) -> impl Fn(IdError) -> SpanFault {
+pub(super) fn at(field: &'static str) -> impl Fn(IdError) -> SpanFault {
     move |error| SpanFault::Id { field, error }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::id::{IdError, SpanId, TraceId};
-use crate::{json::JsonError, protobuf::ProtobufError};
+use crate::{json::JsonError, protobuf::ProtobufError, thrift::ThriftError};
 
 /// The latest time and the longest duration, in microseconds: what fits 64 bits of nanoseconds.
 pub const MAX_TIME: u64 = u64::MAX / 1_000;
@@ -102,6 +102,23 @@ pub enum SpanFault {
     /// It is no protobuf.
     #[error(transparent)]
     Protobuf(#[from] ProtobufError),
+    /// It is no thrift.
+    #[error(transparent)]
+    Thrift(#[from] ThriftError),
+    /// A span of the other version of Zipkin's model.
+    #[error("\"{field}\" is of Zipkin v{version}: send such spans to /api/v{version}/spans")]
+    OtherVersion {
+        /// What that version has and this has not.
+        field: &'static str,
+        /// That version.
+        version: u8,
+    },
+    /// A v1 span that too many services wrote into.
+    #[error("more than {maximum} services made annotations")]
+    Services {
+        /// The most that may.
+        maximum: usize,
+    },
     /// An id is malformed.
     #[error("{field} {error}")]
     Id {

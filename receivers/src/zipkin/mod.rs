@@ -1,4 +1,4 @@
-//! The `zipkin` receiver: takes Zipkin v2 spans over HTTP.
+//! The `zipkin` receiver: takes Zipkin spans over HTTP.
 
 mod config;
 mod service;
@@ -36,7 +36,7 @@ impl ReceiverFactory for Zipkin {
     const DECLARATION: Declaration = Declaration {
         name: "zipkin",
         aliases: &[],
-        summary: "Takes Zipkin v2 spans over HTTP, in JSON and protobuf.",
+        summary: "Takes Zipkin spans over HTTP: v2 in JSON and protobuf, v1 in JSON and thrift.",
         signals: same_signals!(Beta: Traces),
         absorbs: false,
         example: include_str!("example.yaml"),

@@ -1,6 +1,6 @@
 //! Answers requests: reads, translates, hands over, and says what came of it.
 //!
-//! As in the Collector any path is taken, success is 202 with an empty body, and what can never be accepted is 400.
+//! As in the Collector any path is taken, those of v1 for v1 and all others for v2; success is 202 with an empty body, and what can never be accepted is 400.
 //! Unlike it, what may be accepted later is 503 with `Retry-After`: the Collector's 500 makes clients give up.
 
 use std::time::Instant;
@@ -22,11 +22,6 @@ use crate::rejection::Rejection;
 
 /// What a path has that belongs to version 1 of Zipkin's API.
 const V1_PATH: &str = "api/v1/spans";
-const VERSION_1: Rejection = Rejection::Path {
-    status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-    reason: "zipkin_v1",
-    message: "Zipkin v1 is not in this build; send v2 spans, to /api/v2/spans",
-};
 
 /// Answers the requests of a `zipkin` receiver.
 pub(super) struct Service {
@@ -49,23 +44,21 @@ impl Service {
             request.drain().await;
             return Err(Rejection::Method);
         }
-        if request.path().contains(V1_PATH) {
-            request.drain().await;
-            return Err(VERSION_1);
-        }
         let content = request.content().await?;
-        let Some(chunk) = self.translate(&request.content_type(), content)? else { return Ok(()) };
+        let Some(format) = format(request.path(), &request.content_type(), &content.bytes) else {
+            return Ok(());
+        };
+        let Some(chunk) = self.translate(format, content)? else { return Ok(()) };
         self.hand_over(Batch::new(Signal::Traces, chunk, request.context(None)), request.answer_by()).await
     }
 
     /// The content as a chunk of OTLP, charged for what it holds; `None` if there are no spans in it.
-    fn translate(&self, content_type: &str, content: Content) -> Result<Option<Chunk>, Refusal> {
+    fn translate(&self, format: Format, content: Content) -> Result<Option<Chunk>, Refusal> {
         let Content { bytes, mut charge, .. } = content;
-        let Some(format) = format(content_type, &bytes) else { return Ok(None) };
         let translated = translate_charged(format, &bytes, self.parse_string_tags, &mut charge).map_err(
             |untranslatable| match untranslatable {
                 Untranslatable::Malformed(malformed) => {
-                    Refusal::Malformed(format!("this is no list of Zipkin v2 spans: {malformed}"))
+                    Refusal::Malformed(format!("this is no list of Zipkin spans: {malformed}"))
                 }
                 Untranslatable::Exhausted(exhausted) => exhausted.into(),
             },
@@ -120,14 +113,20 @@ impl Handler for Service {
 }
 
 /// The format of a body; `None` if it is empty. A list in JSON is known by its first character, which no protobuf list
-/// begins with; otherwise the content type decides.
-fn format(content_type: &str, body: &[u8]) -> Option<Format> {
+/// or thrift list begins with; otherwise the content type decides.
+fn format(path: &str, content_type: &str, body: &[u8]) -> Option<Format> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    match (content_type, first) {
-        (_, Some(b'[')) => Some(Format::Json),
-        ("application/x-protobuf", _) if !body.is_empty() => Some(Format::Protobuf),
-        (_, Some(_)) => Some(Format::Json),
-        (_, None) => None,
+    let (json, binary, binary_type) = if path.contains(V1_PATH) {
+        (Format::V1Json, Format::V1Thrift, "application/x-thrift")
+    } else {
+        (Format::Json, Format::Protobuf, "application/x-protobuf")
+    };
+    match first {
+        Some(b'[') => Some(json),
+        // White space in text may begin a list in binary.
+        _ if content_type == binary_type && !body.is_empty() => Some(binary),
+        Some(_) => Some(json),
+        None => None,
     }
 }
 
@@ -137,12 +136,21 @@ mod tests {
 
     #[test]
     fn the_format_is_told_by_type_and_content() {
-        assert_eq!(format("application/json", b" []"), Some(Format::Json));
-        assert_eq!(format("", b"{}"), Some(Format::Json), "to be refused as no list");
-        assert_eq!(format("application/x-protobuf", b"\n\x00"), Some(Format::Protobuf));
-        assert_eq!(format("application/x-protobuf", b"\n\n"), Some(Format::Protobuf));
-        assert_eq!(format("application/x-protobuf", b"[]"), Some(Format::Json));
-        assert_eq!(format("application/json", b" \n"), None);
-        assert_eq!(format("application/x-protobuf", b""), None);
+        let v2 = |content_type: &str, body: &[u8]| format("/api/v2/spans", content_type, body);
+        assert_eq!(v2("application/json", b" []"), Some(Format::Json));
+        assert_eq!(v2("", b"{}"), Some(Format::Json), "to be refused as no list");
+        assert_eq!(v2("application/x-protobuf", b"\n\x00"), Some(Format::Protobuf));
+        assert_eq!(v2("application/x-protobuf", b"\n\n"), Some(Format::Protobuf));
+        assert_eq!(v2("application/x-protobuf", b"[]"), Some(Format::Json));
+        assert_eq!(v2("application/json", b" \n"), None);
+        assert_eq!(v2("application/x-protobuf", b""), None);
+        let v1 = |content_type: &str, body: &[u8]| format("/zipkin/api/v1/spans", content_type, body);
+        assert_eq!(v1("application/json", b"[]"), Some(Format::V1Json));
+        assert_eq!(v1("", b"\x0c\0\0\0\0"), Some(Format::V1Json), "as the Collector takes it");
+        assert_eq!(v1("application/x-thrift", b"\x0c\0\0\0\0"), Some(Format::V1Thrift));
+        assert_eq!(v1("application/x-thrift", b"\x0c\n"), Some(Format::V1Thrift));
+        assert_eq!(v1("application/x-thrift", b"[]"), Some(Format::V1Json));
+        assert_eq!(v1("application/x-thrift", b""), None);
+        assert_eq!(format("/", "application/x-thrift", b"\x0c\0\0\0\0"), Some(Format::Json));
     }
 }

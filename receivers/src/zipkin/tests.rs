@@ -83,7 +83,11 @@ impl Running {
 
     /// The status and body of the answer to a POST to the path of version 2.
     async fn post(&self, headers: &str, body: &[u8]) -> (u16, String) {
-        let (head, body) = self.request(&format!("POST /api/v2/spans HTTP/1.1{headers}"), body).await;
+        self.post_to("/api/v2/spans", headers, body).await
+    }
+
+    async fn post_to(&self, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
+        let (head, body) = self.request(&format!("POST {path} HTTP/1.1{headers}"), body).await;
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
     }
 
@@ -141,17 +145,60 @@ async fn spans_are_taken_in_every_encoding() {
 }
 
 #[tokio::test]
-async fn any_path_but_that_of_version_1_is_taken() {
+async fn any_path_is_taken() {
     let receiver = running().await;
     for path in ["/", "/api/v2/spans", "/api/v2/spans/", "/zipkin/spans?a=b"] {
         let (head, _) = receiver.request(&format!("POST {path} HTTP/1.1"), SPAN.as_bytes()).await;
         assert!(head.starts_with("http/1.1 202"), "{path}: {head}");
     }
-    let (head, body) = receiver.request("POST /x/api/v1/spans HTTP/1.1", b"[]").await;
-    assert!(head.starts_with("http/1.1 415") && body.contains("v1 is not in this build"), "{head}: {body}");
     let (head, _) = receiver.request("GET /api/v2/spans HTTP/1.1", b"").await;
     assert!(head.starts_with("http/1.1 405") && head.contains("allow: post"), "{head}");
     assert_eq!(receiver.spans(), 4);
+}
+
+#[tokio::test]
+async fn spans_of_version_1_are_what_they_are_in_version_2() {
+    const SPAN_1: &str = r#"[{"traceId":"1","id":"2","name":"get",
+        "binaryAnnotations":[{"key":"lc","value":"","endpoint":{"serviceName":"shop"}}]}]"#;
+    let receiver = running().await;
+    receiver.post("", SPAN.as_bytes()).await;
+    assert_eq!(receiver.post_to("/api/v1/spans", "", SPAN_1.as_bytes()).await, (202, String::new()));
+    let compressed = compress(Encoding::Gzip, None, &[thrift_span().into()]).unwrap();
+    for (encoding, body) in [("", thrift_span()), ("\r\nContent-Encoding: gzip", compressed.to_vec())] {
+        let headers = format!("\r\nContent-Type: application/x-thrift{encoding}");
+        assert_eq!(receiver.post_to("/a/api/v1/spans?b", &headers, &body).await, (202, String::new()));
+    }
+    let batches = receiver.sink.batches.lock().unwrap();
+    assert_eq!(batches.len(), 4);
+    assert!(batches.iter().all(|batch| batch.contiguous() == batches[0].contiguous()));
+}
+
+/// The span of the tests in a list in thrift's binary protocol.
+fn thrift_span() -> Vec<u8> {
+    let long = |field: u8, value: u8| [10, 0, field, 0, 0, 0, 0, 0, 0, 0, value];
+    let text = |field: u8, text: &[u8]| [&[11, 0, field, 0, 0, 0, text.len() as u8], text].concat();
+    let host = [&[12, 0, 4], &text(3, b"shop")[..], &[0]].concat();
+    let tag = [&text(1, b"lc")[..], &text(2, b""), &[8, 0, 3, 0, 0, 0, 6], &host, &[0]].concat();
+    let list =
+        [&[12, 0, 0, 0, 1], &long(1, 1)[..], &long(4, 2), &text(3, b"get"), &[15, 0, 8, 12, 0, 0, 0, 1]];
+    [&list.concat()[..], &tag, &[0]].concat()
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_version_1_is_refused_whole() {
+    let receiver = running().await;
+    let refused = async |content_type: &str, body: &[u8], why: &str| {
+        let headers = format!("\r\nContent-Type: {content_type}");
+        let (status, said) = receiver.post_to("/api/v1/spans", &headers, body).await;
+        assert!(status == 400 && said.contains(why), "{status}: {said}");
+    };
+    let good = thrift_span();
+    refused("application/json", SPAN.as_bytes(), "send such spans to /api/v2/spans").await;
+    refused("application/json", &good, "expected an array").await;
+    refused("application/x-thrift", &good[..good.len() - 1], "the message ends inside a value").await;
+    refused("application/x-thrift", &[12, 0x7f, 0xff, 0xff, 0xff], "the message ends inside a value").await;
+    refused("application/x-thrift", &[12, 0x80, 0, 0, 0], "negative").await;
+    assert_eq!((receiver.spans(), receiver.budget.used()), (0, 0));
 }
 
 #[tokio::test]

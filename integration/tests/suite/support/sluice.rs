@@ -107,7 +107,18 @@ service:
 
     /// Starts Sluice and waits until it listens at `address`.
     pub(crate) fn start(&self, config: &str, address: SocketAddr) -> Sluice {
-        let mut sluice = self.spawn(&self.write("config.yaml", config));
+        self.start_with(config, address, &[])
+    }
+
+    /// As [`Setup::start`], with these variables in the environment.
+    pub(crate) fn start_with(
+        &self,
+        config: &str,
+        address: SocketAddr,
+        environment: &[(&str, &str)],
+    ) -> Sluice {
+        let file = self.write("config.yaml", config);
+        let mut sluice = self.launch(&file, |command| command.envs(environment.iter().copied()));
         if let Err(error) = sluice.process.wait_until_listening(address, PATIENCE) {
             panic!("{error}\nwith\n{config}\n{}", sluice.log());
         }
@@ -121,9 +132,14 @@ service:
 
     /// As [`Setup::spawn`], with further arguments.
     pub(crate) fn spawn_with(&self, config: &Path, arguments: &[&str]) -> Sluice {
+        self.launch(config, |command| command.args(arguments))
+    }
+
+    fn launch(&self, config: &Path, adjust: impl FnOnce(&mut Command) -> &mut Command) -> Sluice {
         let log = self.path("sluice.log");
         let mut command = tied(&executable());
-        command.arg("run").arg("--config").arg(config).args(arguments).current_dir(self.directory.path());
+        command.arg("run").arg("--config").arg(config).current_dir(self.directory.path());
+        adjust(&mut command);
         Sluice { process: Process::start(&mut command, &log).unwrap(), log }
     }
 

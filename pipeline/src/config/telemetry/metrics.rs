@@ -81,8 +81,18 @@ pub struct PrometheusPull {
     pub without_units: bool,
     /// Leaves out `_total`; only true.
     pub without_type_suffix: bool,
-    /// Resource attributes as labels of every metric; not in this build.
-    pub with_resource_constant_labels: Option<Value>,
+    /// Resource attributes as labels of every metric; only none.
+    pub with_resource_constant_labels: Option<ConstantLabels>,
+}
+
+/// Which resource attributes become labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConstantLabels {
+    /// Patterns of attributes to take; only an empty list.
+    pub included: Option<Vec<String>>,
+    /// Patterns of attributes to leave out of those.
+    pub excluded: Vec<String>,
 }
 
 impl Default for Metrics {
@@ -165,7 +175,9 @@ impl PrometheusPull {
                 not_in_this_build(node, &format!("{path}.{key}"), &format!("{key}: false"), problems);
             }
         }
-        if self.with_resource_constant_labels.is_some() {
+        let all_or_some =
+            |labels: &ConstantLabels| labels.included.as_ref().is_none_or(|included| !included.is_empty());
+        if self.with_resource_constant_labels.as_ref().is_some_and(all_or_some) {
             let key = format!("{path}.with_resource_constant_labels");
             not_in_this_build(node, &key, "resource attributes as labels", problems);
         }

@@ -55,6 +55,14 @@ fn what_this_build_cannot_do_is_an_error_at_its_key() {
             "metrics: {readers: [{pull: {exporter: {prometheus: {without_units: false}}}}]}",
             "c.yaml:1:68: error: without_units: false",
         ),
+        (
+            "metrics: {readers: [{pull: {exporter: {prometheus: {with_resource_constant_labels: {included: [a]}}}}}]}",
+            "c.yaml:1:84: error: resource attributes as labels",
+        ),
+        (
+            "metrics: {readers: [{pull: {exporter: {prometheus: {with_resource_constant_labels: {}}}}}]}",
+            "resource attributes as labels is not in this build",
+        ),
         ("metrics: {readers: []}", "c.yaml:1:20: error: collector telemetry metrics reader should exist"),
         ("metrics: {readers: [{}]}", "a reader needs pull"),
         ("metrics: {level: normall}", "did you mean \"normal\"?"),
@@ -65,6 +73,10 @@ fn what_this_build_cannot_do_is_an_error_at_its_key() {
         let (telemetry, problems) = read(text);
         assert!(telemetry.is_none() && problems.contains(expected), "{text} gave {problems}");
     }
+    let (telemetry, problems) = read(
+        "metrics: {readers: [{pull: {exporter: {prometheus: {with_resource_constant_labels: {included: []}}}}}]}",
+    );
+    assert!(telemetry.is_some() && problems.is_empty(), "{problems}");
     let (telemetry, problems) = read("metrics: {address: ':8888'}");
     assert!(
         telemetry.is_some() && problems.contains("c.yaml:1:20: warning: metrics.address is not used"),

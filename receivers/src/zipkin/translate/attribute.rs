@@ -1,7 +1,10 @@
 //! Writes OTLP attributes whose types are read from text or JSON.
 
 use sluice_pipeline::otlp::{attribute::write_attribute, write::Writer};
-use sluice_protocols::json::{JsonError, JsonFault, Reader};
+use sluice_protocols::{
+    json::{JsonError, JsonFault, Reader},
+    zipkin::v1::Scalar,
+};
 
 /// How deep arrays and objects of an encoded event or link may nest; the check of OTLP at other doors is no laxer.
 const MAX_NESTING: usize = 16;
@@ -18,6 +21,15 @@ pub(super) fn write_typed(writer: &mut Writer<'_>, number: u32, key: &str, value
         } else {
             writer.bytes(1, value.as_bytes());
         }
+    });
+}
+
+/// Writes a `KeyValue` with a value that is no text, as field `number`.
+pub(super) fn write_scalar(writer: &mut Writer<'_>, number: u32, key: &str, value: Scalar) {
+    write_attribute(writer, number, key, |writer| match value {
+        Scalar::Boolean(value) => writer.varint(2, u64::from(value)),
+        Scalar::Integer(value) => writer.int(3, value),
+        Scalar::Double(value) => writer.double(4, value),
     });
 }
 

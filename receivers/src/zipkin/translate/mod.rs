@@ -2,7 +2,7 @@
 //!
 //! The mapping is the Collector's, and what it loses is kept: the shared and debug flags, an endpoint's second
 //! address, dropped counts, and annotations that only resemble encoded events. Spans are grouped by all that becomes
-//! their resource and scope, so that none gets another's.
+//! their resource and scope, so that none gets another's. Spans of v1 are made spans of v2 first.
 
 mod address;
 mod attribute;
@@ -20,10 +20,14 @@ use self::span::Translator;
 /// How a request is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A JSON list of spans.
+    /// A JSON list of v2 spans.
     Json,
     /// A protobuf `ListOfSpans`.
     Protobuf,
+    /// A JSON list of v1 spans.
+    V1Json,
+    /// A list of v1 spans in thrift's binary protocol.
+    V1Thrift,
 }
 
 /// A request as OTLP.

@@ -10,12 +10,13 @@ use sluice_pipeline::{
 };
 use sluice_protocols::zipkin::{
     Annotation, Endpoint, Kind, Malformed, Read, Span, read_json, read_protobuf, tag,
+    v1::{self, Scalar, Typed},
 };
 
 use super::{
     Format,
     address::Ipv4Text,
-    attribute::write_typed,
+    attribute::{write_scalar, write_typed},
     encoded::{Event, Link},
     meter::Meter,
     role::{Field, Role, SpanKind, StatusCode},
@@ -75,19 +76,21 @@ impl<'c> Translator<'c> {
     /// Adds the spans of a request.
     pub(super) fn read(&mut self, format: Format, body: &[u8]) -> Result<Read, Malformed> {
         match format {
-            Format::Json => read_json(body, |span| self.push(span)),
-            Format::Protobuf => read_protobuf(body, |span| self.push(span)),
+            Format::Json => read_json(body, |span| self.push(span, &[])),
+            Format::Protobuf => read_protobuf(body, |span| self.push(span, &[])),
+            Format::V1Json => v1::read_json(body, |span, typed| self.push(span, typed)),
+            Format::V1Thrift => v1::read_thrift(body, |span, typed| self.push(span, typed)),
         }
     }
 
-    fn push(&mut self, span: &Span<'_>) {
+    fn push(&mut self, span: &Span<'_>, typed: &[Typed<'_>]) {
         if self.meter.exhausted().is_some() {
             return;
         }
         self.resource.clear();
         self.scope.clear();
         self.span.clear();
-        let fields = self.write_attributes(span);
+        let fields = self.write_attributes(span, typed);
         write_scope(&mut Writer::new(&mut self.scope), &fields);
         write_fields(&mut Writer::new(&mut self.span), span, fields);
         let spans = self.groups.items(&self.resource, &self.scope);
@@ -107,7 +110,7 @@ impl<'c> Translator<'c> {
     }
 
     /// Writes the attributes of resource and span, and returns what the other tags say.
-    fn write_attributes<'s>(&mut self, span: &'s Span<'_>) -> Fields<'s> {
+    fn write_attributes<'s>(&mut self, span: &'s Span<'_>, typed: &[Typed<'_>]) -> Fields<'s> {
         let service_name = match span.local_endpoint.service_name.as_ref() {
             tag::NO_SERVICE_NAME => "",
             name => name,
@@ -135,6 +138,13 @@ impl<'c> Translator<'c> {
                 }
                 Role::Attribute if key == tag::ABSENT_TIMESTAMP && span.timestamp == 0 => {}
                 Role::Resource | Role::Attribute => write_tag(attributes, SPAN_ATTRIBUTES, key, value),
+            }
+        }
+        for (key, value) in typed {
+            if key == tag::ERROR && *value == Scalar::Boolean(true) {
+                fields.failed = true;
+            } else {
+                write_scalar(attributes, SPAN_ATTRIBUTES, key, *value);
             }
         }
         if !service_name.is_empty() {

@@ -226,9 +226,57 @@ fn tags_are_typed_on_request() {
 }
 
 #[test]
+fn version_1_has_values_of_other_types() {
+    let body = br#"[{"traceId":"1","id":"1","timestamp":1,"duration":1,"binaryAnnotations":[{"key":"b","value":true},
+        {"key":"d","value":-0.5},{"key":"error","value":true},{"key":"i","value":7},{"key":"s","value":"7"}]}]"#;
+    let span = decode(&translate(Format::V1Json, body, false).unwrap())
+        .remove(0)
+        .scope_spans
+        .remove(0)
+        .spans
+        .remove(0);
+    assert_eq!(shown(&span.attributes), ["s='7'", "b=true", "d=-0.5", "i=7"]);
+    assert_eq!(span.status.unwrap().code, 2, "an error that is true is the status");
+    let typed = decode(&translate(Format::V1Json, body, true).unwrap())
+        .remove(0)
+        .scope_spans
+        .remove(0)
+        .spans
+        .remove(0);
+    assert_eq!(shown(&typed.attributes), ["s=7", "b=true", "d=-0.5", "i=7"]);
+}
+
+#[test]
+fn a_span_of_version_1_becomes_one_for_each_service() {
+    let body = br#"[{"traceId":"1","id":"1","annotations":[
+        {"timestamp":1,"value":"cs","endpoint":{"serviceName":"web"}},
+        {"timestamp":2,"value":"sr","endpoint":{"serviceName":"db"}},
+        {"timestamp":4,"value":"ss","endpoint":{"serviceName":"db"}},
+        {"timestamp":5,"value":"cr","endpoint":{"serviceName":"web"}}]}]"#;
+    let groups = decode(&translate(Format::V1Json, body, false).unwrap());
+    let spans: Vec<_> = groups
+        .iter()
+        .map(|group| {
+            let span = &group.scope_spans[0].spans[0];
+            let resource = shown(&group.resource.as_ref().unwrap().attributes).join(" ");
+            (resource, span.kind, span.start_time_unix_nano, span.end_time_unix_nano, shown(&span.attributes))
+        })
+        .collect();
+    let service = |name: &str, kind, start, end, shared: &[&str]| {
+        let shared = shared.iter().map(|text| (*text).to_owned()).collect();
+        (format!("service.name='{name}'"), kind, start, end, shared)
+    };
+    assert_eq!(
+        spans,
+        [service("web", 3, 1_000, 5_000, &[]), service("db", 2, 2_000, 4_000, &["zipkin.shared=true"])]
+    );
+}
+
+#[test]
 fn an_empty_list_is_no_traces() {
     assert!(translate(Format::Json, b"[]", false).unwrap().traces.is_empty());
     assert_eq!(translate(Format::Protobuf, b"", false).unwrap().spans, 0);
+    assert_eq!(translate(Format::V1Thrift, &[12, 0, 0, 0, 0], false).unwrap().spans, 0);
 }
 
 #[test]
@@ -241,17 +289,29 @@ fn what_small_spans_become_is_charged() {
             format!(r#"{{"id":"1","traceId":"1","localEndpoint":{{"serviceName":"{service}"}}}},"#)
         })
         .collect();
-    for spans in [same, distinct] {
+    // A long name goes into the span of every service that wrote into it.
+    let hosts: Vec<_> = (0..16)
+        .map(|service| format!(r#"{{"timestamp":1,"value":"","endpoint":{{"serviceName":"{service}"}}}}"#))
+        .collect();
+    let (name, hosts) = ("n".repeat(30_000), hosts.join(","));
+    let shared = format!(r#"{{"id":"1","traceId":"1","name":"{name}","annotations":[{hosts}]}},"#).repeat(10);
+    let lists = [
+        (Format::Json, &same),
+        (Format::Json, &distinct),
+        (Format::V1Json, &same),
+        (Format::V1Json, &shared),
+    ];
+    for (format, spans) in lists {
         let body = format!("[{}]", spans.trim_end_matches(','));
         let budget = Budget::new(1 << 30);
         let mut charge = budget.charge(0).unwrap();
-        let charged = translate_charged(Format::Json, body.as_bytes(), false, &mut charge).unwrap();
-        assert_eq!(charged, translate(Format::Json, body.as_bytes(), false).unwrap());
+        let charged = translate_charged(format, body.as_bytes(), false, &mut charge).unwrap();
+        assert_eq!(charged, translate(format, body.as_bytes(), false).unwrap());
         assert!(charge.bytes() >= 2 * charged.traces.len() as u64);
 
         let small = Budget::new(1 << 20);
         let mut charge = small.charge(0).unwrap();
-        let refused = translate_charged(Format::Json, body.as_bytes(), false, &mut charge).unwrap_err();
+        let refused = translate_charged(format, body.as_bytes(), false, &mut charge).unwrap_err();
         assert!(matches!(refused, Untranslatable::Exhausted(_)));
         assert!(charge.bytes() <= 1 << 20);
     }
@@ -284,7 +344,7 @@ proptest! {
 
     #[test]
     fn any_bytes_end_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        for format in [Format::Json, Format::Protobuf] {
+        for format in [Format::Json, Format::Protobuf, Format::V1Json, Format::V1Thrift] {
             if let Ok(translated) = translate(format, &bytes, true) {
                 decode(&translated);
             }
