@@ -6,6 +6,7 @@ use futures_util::future::{BoxFuture, join_all};
 
 use crate::{
     batch::Batch,
+    component::BuildError,
     reply::{Failure, Reply},
     signal::Signal,
 };
@@ -24,6 +25,15 @@ pub trait Consumer: Send + Sync + 'static {
     /// deadline has passed. Each stage drains only itself: the graph drains them in the order of the pipeline.
     /// Nothing is consumed afterwards.
     fn drain(&self, deadline: Instant) -> BoxFuture<'_, ()>;
+
+    /// Waits until it can do its work as its configuration wants it, before anything is received; by itself at once.
+    /// Also asked again of what goes on running through a reload.
+    ///
+    /// # Errors
+    /// Why it never will; nothing then starts.
+    fn ready(&self) -> BoxFuture<'_, Result<(), BuildError>> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// The process is ending: what waits to be tried again is tried once more or given back to its caller. Nothing to
     /// do where nothing is retried.

@@ -10,6 +10,8 @@ pub mod filter;
 pub mod forward;
 #[cfg(feature = "groupbytrace")]
 pub mod groupbytrace;
+#[cfg(feature = "k8sattributes")]
+pub mod k8sattributes;
 #[cfg(feature = "memory_limiter")]
 pub mod memory_limiter;
 #[cfg(feature = "probabilistic_sampler")]
@@ -23,7 +25,7 @@ pub mod trace_events;
 
 #[cfg(any(feature = "groupbytrace", feature = "trace_events"))]
 mod handing_on;
-#[cfg(any(feature = "attributes", feature = "probabilistic_sampler"))]
+#[cfg(any(feature = "attributes", feature = "k8sattributes", feature = "probabilistic_sampler"))]
 mod rewriting;
 #[cfg(any(feature = "groupbytrace", feature = "spanmetrics", feature = "trace_events"))]
 mod room;
@@ -32,6 +34,7 @@ mod room;
     any(
         feature = "attributes",
         feature = "groupbytrace",
+        feature = "k8sattributes",
         feature = "probabilistic_sampler",
         feature = "spanmetrics"
     )
@@ -51,6 +54,8 @@ pub fn register(registry: &mut Registry) {
     registry.processor::<filter::Filter>();
     #[cfg(feature = "groupbytrace")]
     registry.processor::<groupbytrace::GroupByTrace>();
+    #[cfg(feature = "k8sattributes")]
+    registry.processor::<k8sattributes::K8sAttributes>();
     #[cfg(feature = "memory_limiter")]
     registry.processor::<memory_limiter::MemoryLimiter>();
     #[cfg(feature = "probabilistic_sampler")]

@@ -4,13 +4,20 @@ use std::{sync::Arc, time::Instant};
 
 use futures_util::future::{BoxFuture, ready};
 use sluice_pipeline::{
-    Batch, Consumer, Demand, Failure, Permit, Reply, component::ProcessorContext, telemetry::ProcessorMetrics,
+    Batch, Consumer, Demand, Failure, Permit, Reply,
+    component::{BuildError, ProcessorContext},
+    telemetry::ProcessorMetrics,
 };
 
 /// Rewrites a batch.
 pub(crate) trait Rewriter: Send + Sync + 'static {
     /// The batch with its changes, without what is dropped on purpose.
     fn rewrite(&self, batch: Batch) -> Batch;
+
+    /// As [`Consumer::ready`].
+    fn ready(&self) -> BoxFuture<'_, Result<(), BuildError>> {
+        Box::pin(ready(Ok(())))
+    }
 }
 
 /// A stage that rewrites each batch and hands on what is left of it.
@@ -46,6 +53,10 @@ impl<R: Rewriter> Consumer for Rewriting<R> {
             }
             self.next.consume(batch, permit).await
         })
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), BuildError>> {
+        self.rewriter.ready()
     }
 
     fn drain(&self, _deadline: Instant) -> BoxFuture<'_, ()> {

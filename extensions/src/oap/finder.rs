@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use sluice_pipeline::{
     component::{BuildError, ComponentContext, Kind},
     grpc::client::{Finder, Found},
-    kubernetes::{EndpointSlice, Informer, Pod, Resource, Selection, Service, shared},
+    kubernetes::{Access, EndpointSlice, Informer, Keep, Pod, Resource, Selection, Service, shared},
 };
 use tokio::sync::watch;
 
@@ -70,7 +70,8 @@ fn finder<R: Addressed>(
         label_selector: config.select.label_selector.clone(),
         field_selector: config.select.field_selector.clone(),
     };
-    let informer = shared::<R>(&config.api, &selection, Kind::Extension, context)?;
+    let access = Access::of(&config.api)?;
+    let informer = shared::<R>(&access, &selection, &Keep::default(), Kind::Extension, context)?;
     Ok(Arc::new(Selected { informer, port: config.select.port }))
 }
 

@@ -304,6 +304,16 @@ impl Scope<'_, '_> {
 }
 
 impl Built {
+    /// Waits until every processor is ready.
+    pub(super) async fn ready(&self, plan: &Plan<'_>) -> Result<(), CannotStart> {
+        for (planned, built) in plan.pipelines.iter().zip(&self.pipelines) {
+            for (processor, stage) in planned.processors.iter().zip(&built.stages) {
+                stage.ready().await.map_err(|source| cannot_start(processor, source))?;
+            }
+        }
+        Ok(())
+    }
+
     /// What feeds of each signal lead to.
     fn heads(&self, feeds: &BTreeMap<Signal, Vec<PipelineId>>) -> HashMap<Signal, Arc<dyn Consumer>> {
         feeds

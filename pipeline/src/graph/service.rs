@@ -112,6 +112,7 @@ impl Service {
             claims: &claims,
         };
         let built = builder.build(plan)?;
+        built.ready(plan).await?;
         let mut left = built.take_over(&mut self.running);
         // The old receiver lets go of its connections before the new one takes some, on the same socket.
         stop_receivers(&mut left, Instant::now() + self.drain_timeout).await;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    config::{ApiConfig, uri},
+    access::{Access, Token},
     error::{KubernetesError, Refusal},
     informer::{Selection, Timing},
     resources::{Metadata, Resource, or_default},
@@ -34,6 +34,12 @@ const PAGE_TIME: Duration = Duration::from_secs(60);
 const TOKEN_LOOK: Duration = Duration::from_secs(1);
 /// Tokens are some kilobytes at most.
 const TOKEN_LIMIT: usize = 64 << 10;
+
+/// What is asked for: whole objects, or nothing but their metadata where the server can.
+const WHOLE: &str = "application/json";
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 /// Asks the API server.
 pub(super) struct Api {
@@ -117,19 +123,27 @@ struct Marked {
 }
 
 impl Api {
-    pub(super) fn new(config: &ApiConfig, context: &ComponentContext) -> Result<Self, BuildError> {
-        let server = config.server()?;
-        uri(&server)?;
-        let token = config.token().map(|path| {
-            let files = Files {
-                what: "the token for Kubernetes".to_owned(),
-                paths: vec![path.clone().into()],
-                every: TOKEN_LOOK,
+    pub(super) fn new(access: &Access, context: &ComponentContext) -> Result<Self, BuildError> {
+        access.check()?;
+        let key = access.token_key.clone();
+        let token =
+            match &access.token {
+                Token::None => None,
+                Token::Text(text) => Some(FromFiles::fixed(bearer(text.expose()).map_err(|reason| {
+                    BuildError::setting(&key, format!("cannot use the token: {reason}"))
+                })?)),
+                Token::File(path) => {
+                    let files = Files {
+                        what: "the token for Kubernetes".to_owned(),
+                        paths: vec![path.clone().into()],
+                        every: TOKEN_LOOK,
+                    };
+                    let path = path.clone();
+                    Some(FromFiles::watched(files, move || token(&path, &key))?)
+                }
             };
-            FromFiles::watched(files, move || token(&path))
-        });
-        let client = HttpClient::new(&config.client(&server), context)?;
-        Ok(Self { client, server, token: token.transpose()? })
+        let client = HttpClient::new(&access.client(), context)?;
+        Ok(Self { client, server: access.server.clone(), token })
     }
 
     /// A page of the objects; `continues` is that of the page before.
@@ -142,7 +156,8 @@ impl Api {
         let limit = PAGE.to_string();
         let path = selection.path(R::API, R::PLURAL, &[("limit", limit.as_str()), ("continue", continues)]);
         let listed = timeout(PAGE_TIME, async {
-            let mut stream = self.open::<R>(&path, &what, PAGE_TIME).await?;
+            let accepts = if R::METADATA_ONLY { METADATA_LIST } else { WHOLE };
+            let mut stream = self.open::<R>(&path, &what, PAGE_TIME, accepts).await?;
             let bytes = read(&mut stream, PAGE_LIMIT).await.map_err(KubernetesError::Unreachable)?;
             let bytes = bytes.ok_or(KubernetesError::TooLarge { what: what.clone(), limit: PAGE_LIMIT })?;
             let page: Page<R> =
@@ -174,7 +189,8 @@ impl Api {
             ("resourceVersion", version),
         ];
         let path = selection.path(R::API, R::PLURAL, &query);
-        let stream = self.open::<R>(&path, &what, timing.silence).await?;
+        let accepts = if R::METADATA_ONLY { METADATA } else { WHOLE };
+        let stream = self.open::<R>(&path, &what, timing.silence, accepts).await?;
         Ok(Watch { stream, lines: Lines::default(), what, silence: timing.silence, resource: PhantomData })
     }
 
@@ -183,11 +199,12 @@ impl Api {
         path: &str,
         what: &str,
         patience: Duration,
+        accepts: &'static str,
     ) -> Result<HttpStream, KubernetesError> {
         let uri: Uri =
             format!("{}{path}", self.server).parse().map_err(|error| self.malformed(what, &error))?;
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accepts));
         if let Some(token) = &self.token {
             headers.insert(header::AUTHORIZATION, HeaderValue::clone(&*token.current().await));
         }
@@ -314,8 +331,10 @@ async fn read(stream: &mut HttpStream, limit: usize) -> Result<Option<Vec<u8>>, 
 }
 
 fn refusal<R: Resource>(status: u16, what: &str, message: &str) -> KubernetesError {
+    // `api/v1`, or `apis/`, group and version.
+    let group = R::API.strip_prefix("apis/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let message = quoted(message);
-    KubernetesError::Refused(Refusal { status, what: what.to_owned(), resource: R::PLURAL, message })
+    KubernetesError::Refused(Refusal { status, what: what.to_owned(), resource: R::PLURAL, group, message })
 }
 
 fn malformed(what: &str, place: &str, reason: &dyn std::fmt::Display) -> KubernetesError {
@@ -329,20 +348,23 @@ fn quoted(text: &str) -> String {
 }
 
 /// The header that a file's token makes. The token stays out of errors.
-fn token(path: &str) -> Result<HeaderValue, BuildError> {
-    let failed = |reason: String| {
-        BuildError::setting("kubernetes.token_file", format!("cannot use the token in {path}: {reason}"))
-    };
+fn token(path: &str, key: &str) -> Result<HeaderValue, BuildError> {
+    let failed =
+        |reason: String| BuildError::setting(key, format!("cannot use the token in {path}: {reason}"));
     let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
     if size > TOKEN_LIMIT as u64 {
         return Err(failed(format!("it is larger than {TOKEN_LIMIT} bytes")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    if text.trim().is_empty() {
-        return Err(failed("it is empty".to_owned()));
+    bearer(&text).map_err(|reason| failed(reason.to_owned()))
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, &'static str> {
+    if token.trim().is_empty() {
+        return Err("it is empty");
     }
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
-        .map_err(|_| failed("it has a character that no header may have".to_owned()))?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+        .map_err(|_| "it has a character that no header may have")?;
     value.set_sensitive(true);
     Ok(value)
 }

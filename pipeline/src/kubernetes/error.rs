@@ -43,6 +43,16 @@ pub enum KubernetesError {
         /// The limit.
         limit: usize,
     },
+    /// The objects together are larger than what is kept of a selection.
+    #[error(
+        "what is kept of {what} is larger than {limit} bytes; select fewer, or extract fewer labels and annotations"
+    )]
+    TooMuch {
+        /// What was asked for.
+        what: String,
+        /// The limit.
+        limit: usize,
+    },
     /// There are more objects than are kept.
     #[error("there are more than {limit} {what}; select fewer by labels")]
     TooMany {
@@ -62,13 +72,15 @@ pub struct Refusal {
     pub what: String,
     /// Its plural name in rules of roles.
     pub resource: &'static str,
+    /// The group of its API; empty for the core.
+    pub group: &'static str,
     /// The server's own words.
     pub message: String,
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { status, what, resource, message } = self;
+        let Self { status, what, resource, group, message } = self;
         write!(formatter, "Kubernetes answered {status} about {what}")?;
         if !message.is_empty() {
             write!(formatter, ": {message}")?;
@@ -77,7 +89,8 @@ impl std::fmt::Display for Refusal {
             401 => formatter.write_str("; is the token of this cluster, and has it not run out?"),
             403 => write!(
                 formatter,
-                "; the service account needs a role with the verbs list and watch on {resource}"
+                "; the service account needs a role with the verbs list and watch on {resource} (apiGroups: \
+                 [{group:?}]), see docs/kubernetes.md"
             ),
             _ => Ok(()),
         }
@@ -97,6 +110,7 @@ impl KubernetesError {
             Self::Malformed { .. } => "malformed",
             Self::TooLarge { .. } => "too_large",
             Self::TooMany { .. } => "too_many",
+            Self::TooMuch { .. } => "too_much",
         }
     }
 }

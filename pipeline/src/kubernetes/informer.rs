@@ -15,10 +15,10 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use super::{
+    access::Access,
     api::{Api, Event, PAGE},
-    config::ApiConfig,
     error::KubernetesError,
-    resources::Resource,
+    resources::{Keep, Resource},
 };
 use crate::{
     component::{BuildError, ComponentContext, Kind},
@@ -27,8 +27,12 @@ use crate::{
 
 /// How many objects of a selection are kept.
 const MOST: usize = 100_000;
+/// How many bytes of texts of a selection are kept.
+const MOST_BYTES: usize = 256 << 20;
 /// How many pages a list has at most: twice as many as full ones, since what is selected may be spread thinly.
 const MOST_PAGES: usize = 2 * MOST / PAGE;
+/// The reason of failures that nothing mends but a role.
+const FORBIDDEN: &str = "forbidden";
 /// How often the log says the same of a server.
 const TELL_EVERY: Duration = Duration::from_secs(300);
 
@@ -49,11 +53,29 @@ pub struct Informer<R> {
     task: JoinHandle<()>,
 }
 
+/// Hears what happens to the objects, in the task that watches them: it must be quick, and ask the informer nothing.
+pub trait Observer<R>: Send + Sync {
+    /// The object is there, as it is now.
+    fn set(&self, object: &Arc<R>);
+    /// The object is gone, or no longer selected.
+    fn removed(&self, object: &Arc<R>);
+    /// That was all for now.
+    fn settled(&self) {}
+}
+
 struct State<R> {
-    objects: RwLock<HashMap<Key, Arc<R>>>,
+    keep: Keep,
+    objects: RwLock<Objects<R>>,
+    observers: Mutex<Vec<Weak<dyn Observer<R>>>>,
     /// How often the objects have changed; 0 until there was a list.
     changes: watch::Sender<u64>,
     trouble: Mutex<Option<Trouble>>,
+}
+
+struct Objects<R> {
+    known: HashMap<Key, Arc<R>>,
+    /// About how many bytes of texts they are.
+    bytes: usize,
 }
 
 /// Why the objects are not current.
@@ -94,34 +116,38 @@ static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 
 struct Running {
     resource: TypeId,
-    api: ApiConfig,
+    access: Access,
     selection: Selection,
+    keep: Keep,
     informer: Weak<dyn Any + Send + Sync>,
 }
 
 /// The informer of this selection: one for all components of the process that want the same.
 ///
 /// # Errors
-/// What is wrong with the configuration, or that this is no pod and no API server is named.
+/// What is wrong with the configuration, such as a token that cannot be read.
 pub fn shared<R: Resource>(
-    api: &ApiConfig,
+    access: &Access,
     selection: &Selection,
+    keep: &Keep,
     kind: Kind,
     context: &ComponentContext,
 ) -> Result<Arc<Informer<R>>, BuildError> {
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     running.retain(|it| it.informer.strong_count() > 0);
     let same = running.iter().filter(|it| it.resource == TypeId::of::<R>());
-    let mut same = same.filter(|it| it.api == *api && it.selection == *selection);
+    let mut same = same.filter(|it| it.access == *access && it.selection == *selection && it.keep == *keep);
     if let Some(informer) = same.find_map(|it| it.informer.upgrade()?.downcast().ok()) {
         return Ok(informer);
     }
-    let informer = Arc::new(Informer::<R>::start(api, selection, Timing::default(), kind, context)?);
+    let timing = Timing::default();
+    let informer = Arc::new(Informer::<R>::start(access, selection, keep, timing, kind, context)?);
     let any: Arc<dyn Any + Send + Sync> = Arc::clone(&informer) as _;
     running.push(Running {
         resource: TypeId::of::<R>(),
-        api: api.clone(),
+        access: access.clone(),
         selection: selection.clone(),
+        keep: keep.clone(),
         informer: Arc::downgrade(&any),
     });
     Ok(informer)
@@ -131,6 +157,8 @@ impl Selection {
     /// For messages.
     pub(super) fn what(&self, plural: &str) -> String {
         match self.namespace.is_empty() {
+            // Those are in none.
+            true if matches!(plural, "namespaces" | "nodes") => plural.to_owned(),
             true => format!("{plural} of all namespaces"),
             false => format!("{plural} in namespace {}", self.namespace),
         }
@@ -161,15 +189,18 @@ impl Selection {
 impl<R: Resource> Informer<R> {
     /// Begins to list and watch.
     pub(super) fn start(
-        api: &ApiConfig,
+        access: &Access,
         selection: &Selection,
+        keep: &Keep,
         timing: Timing,
         kind: Kind,
         context: &ComponentContext,
     ) -> Result<Self, BuildError> {
-        let api = Api::new(api, context)?;
+        let api = Api::new(access, context)?;
         let state = Arc::new(State {
-            objects: RwLock::default(),
+            keep: keep.clone(),
+            objects: RwLock::new(Objects { known: HashMap::new(), bytes: 0 }),
+            observers: Mutex::default(),
             changes: watch::Sender::new(0),
             trouble: Mutex::default(),
         });
@@ -181,13 +212,23 @@ impl<R: Resource> Informer<R> {
     /// The objects that there are, in no order.
     #[must_use]
     pub fn objects(&self) -> Vec<Arc<R>> {
-        self.state.objects().values().cloned().collect()
+        self.state.objects().known.values().cloned().collect()
     }
 
     /// The object of this name.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<R>> {
-        self.state.objects().get(&(namespace.to_owned(), name.to_owned())).cloned()
+        self.state.objects().known.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// Tells the observer what there is and, as long as it is there, what happens from now on.
+    pub fn observe(&self, observer: &Arc<dyn Observer<R>>) {
+        // Nothing happens in between: whoever changes the objects holds the observers.
+        let mut observers = self.state.observers();
+        let objects = self.objects();
+        objects.iter().for_each(|object| observer.set(object));
+        observer.settled();
+        observers.push(Arc::downgrade(observer));
     }
 
     /// Counts how often the objects have changed; 0 until they have been listed.
@@ -223,17 +264,16 @@ impl<R> Drop for Informer<R> {
 }
 
 impl<R: Resource> State<R> {
-    fn objects(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Key, Arc<R>>> {
+    fn objects(&self) -> std::sync::RwLockReadGuard<'_, Objects<R>> {
         self.objects.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn observers(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn Observer<R>>>> {
+        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn trouble(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_full_for(&self, key: &Key) -> bool {
-        let objects = self.objects();
-        objects.len() >= MOST && !objects.contains_key(key)
     }
 
     /// The objects are current again.
@@ -243,25 +283,102 @@ impl<R: Resource> State<R> {
         }
     }
 
-    /// Changes the objects, and tells those who wait for it.
-    fn change(&self, change: impl FnOnce(&mut HashMap<Key, Arc<R>>)) {
-        change(&mut self.objects.write().unwrap_or_else(PoisonError::into_inner));
+    /// Changes the objects, and tells those who wait for it; `tell` what the observers hear of it.
+    fn change<T>(&self, change: impl FnOnce(&mut Objects<R>) -> T, tell: impl Fn(&dyn Observer<R>, &T)) {
+        let mut observers = self.observers();
+        let changed = change(&mut self.objects.write().unwrap_or_else(PoisonError::into_inner));
+        observers.retain(|observer| {
+            let Some(observer) = observer.upgrade() else { return false };
+            tell(&*observer, &changed);
+            observer.settled();
+            true
+        });
+        drop(observers);
         self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Puts these in place of what there was.
+    fn replace(&self, mut found: HashMap<Key, Arc<R>>, bytes: usize) {
+        self.change(
+            |objects| {
+                let mut gone = std::mem::take(&mut objects.known);
+                let mut news = Vec::new();
+                for (key, object) in &mut found {
+                    match gone.remove(key) {
+                        // What is known already stays itself.
+                        Some(known) if is_same(&*known, &**object) => *object = known,
+                        _ => news.push(Arc::clone(object)),
+                    }
+                }
+                (objects.known, objects.bytes) = (found, bytes);
+                (gone, news)
+            },
+            |observer, (gone, news)| {
+                gone.values().for_each(|object| observer.removed(object));
+                news.iter().for_each(|object| observer.set(object));
+            },
+        );
+    }
+
+    fn set(&self, object: R, selection: &Selection) -> Result<(), KubernetesError> {
+        let (key, object) = keyed(object);
+        let what = || selection.what(R::PLURAL);
+        let (known, bytes) = {
+            let objects = self.objects();
+            let replaced = objects.known.get(&key).map(|known| known.size());
+            if replaced.is_none() && objects.known.len() >= MOST {
+                return Err(KubernetesError::TooMany { what: what(), limit: MOST });
+            }
+            (replaced.unwrap_or_default(), objects.bytes)
+        };
+        let bytes = bytes.saturating_sub(known) + object.size();
+        if bytes > MOST_BYTES {
+            return Err(KubernetesError::TooMuch { what: what(), limit: MOST_BYTES });
+        }
+        self.change(
+            |objects| {
+                objects.bytes = bytes;
+                objects.known.insert(key, Arc::clone(&object));
+            },
+            |observer, ()| observer.set(&object),
+        );
+        Ok(())
+    }
+
+    fn remove(&self, object: R) {
+        let (key, _) = keyed(object);
+        self.change(
+            |objects| {
+                let gone = objects.known.remove(&key);
+                objects.bytes = objects.bytes.saturating_sub(gone.as_ref().map_or(0, |gone| gone.size()));
+                gone
+            },
+            |observer, gone| gone.iter().for_each(|gone| observer.removed(gone)),
+        );
     }
 
     /// Puts a complete list in place of what there was; the version of it.
     async fn list(&self, api: &Api, selection: &Selection) -> Result<String, KubernetesError> {
         let mut found = HashMap::new();
+        let mut bytes = 0;
         let mut continues = String::new();
         for _ in 0..MOST_PAGES {
             let page = api.list::<R>(selection, &continues).await?;
             let (known, is_empty) = (found.len(), page.items.is_empty());
-            found.extend(page.items.into_iter().map(keyed));
+            for mut object in page.items {
+                object.trim(&self.keep);
+                bytes += object.size();
+                let (key, object) = keyed(object);
+                found.insert(key, object);
+            }
+            if bytes > MOST_BYTES {
+                return Err(KubernetesError::TooMuch { what: selection.what(R::PLURAL), limit: MOST_BYTES });
+            }
             if found.len() > MOST {
                 return Err(KubernetesError::TooMany { what: selection.what(R::PLURAL), limit: MOST });
             }
             if page.metadata.continues.is_empty() {
-                self.change(|objects| *objects = found);
+                self.replace(found, bytes);
                 return Ok(page.metadata.resource_version);
             }
             // A page may be empty and not the last (ListOptions.limit), but each leads on.
@@ -287,22 +404,15 @@ impl<R: Resource> State<R> {
         self.recover(selection);
         while let Some(event) = watch.next().await? {
             let reached = match event {
-                Event::Set(object) => {
+                Event::Set(mut object) => {
                     let reached = object.metadata().resource_version.clone();
-                    let (key, object) = keyed(object);
-                    if self.is_full_for(&key) {
-                        return Err(KubernetesError::TooMany {
-                            what: selection.what(R::PLURAL),
-                            limit: MOST,
-                        });
-                    }
-                    self.change(|objects| drop(objects.insert(key, object)));
+                    object.trim(&self.keep);
+                    self.set(object, selection)?;
                     reached
                 }
                 Event::Removed(object) => {
                     let reached = object.metadata().resource_version.clone();
-                    let (key, _) = keyed(object);
-                    self.change(|objects| drop(objects.remove(&key)));
+                    self.remove(object);
                     reached
                 }
                 Event::Bookmark(reached) => reached,
@@ -313,6 +423,12 @@ impl<R: Resource> State<R> {
         }
         Ok(())
     }
+}
+
+/// Whether both are the same version of an object.
+fn is_same<R: Resource>(one: &R, other: &R) -> bool {
+    let (one, other) = (one.metadata(), other.metadata());
+    one.uid == other.uid && one.resource_version == other.resource_version && !one.resource_version.is_empty()
 }
 
 fn keyed<R: Resource>(object: R) -> (Key, Arc<R>) {
@@ -334,6 +450,9 @@ async fn follow<R: Resource>(state: Arc<State<R>>, api: Api, selection: Selectio
             unknown => state.list(&api, &selection).await.map(|listed| *unknown = Some(listed)),
         };
         let Err(error) = outcome else {
+            if was_listed && told.is_some_and(|(known, _)| known == FORBIDDEN) {
+                told = None;
+            }
             // A server that ends each watch at once is not asked without a pause.
             if was_listed {
                 sleep(timing.pause.saturating_sub(begun.elapsed())).await;
@@ -345,8 +464,9 @@ async fn follow<R: Resource>(state: Arc<State<R>>, api: Api, selection: Selectio
             names::KUBERNETES_FAILURES, "resource" => R::PLURAL, "reason" => reason
         )
         .increment(1);
-        // That versions are forgotten is usual, and everything else told once in a while.
-        let is_known = told.is_some_and(|(known, at)| known == reason && at.elapsed() < TELL_EVERY);
+        // That versions are forgotten is usual, a missing permission told once, everything else once in a while.
+        let is_recent = |at: Instant| reason == FORBIDDEN || at.elapsed() < TELL_EVERY;
+        let is_known = told.is_some_and(|(known, at)| known == reason && is_recent(at));
         let tells = reason != "gone" && !is_known;
         if tells {
             told = Some((reason, Instant::now()));

@@ -5,12 +5,14 @@
 //! until a list has succeeded again the objects stay as they were. The whole API's client (`kube` with `k8s-openapi`) was
 //! measured instead and left out: it more than doubles what a clean build of all dependencies takes.
 
+mod access;
 mod api;
 mod config;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod informer;
+mod kubeconfig;
 mod resources;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -18,8 +20,13 @@ pub mod testing;
 mod tests;
 
 pub use self::{
+    access::Access,
     config::ApiConfig,
     error::{KubernetesError, Refusal},
-    informer::{Informer, Selection, shared},
-    resources::{Condition, EndpointSlice, Metadata, Pod, Resource, Service},
+    informer::{Informer, Observer, Selection, shared},
+    resources::{
+        Condition, Container, ContainerState, ContainerStatus, DaemonSet, Deployment, EndpointSlice, Job,
+        Keep, Metadata, Namespace, Node, OwnerReference, Pod, PodAddress, PodSpec, PodStatus, ReplicaSet,
+        Resource, Service, ServiceSpec, SliceConditions, SliceEndpoint, StatefulSet, Terminated, Wanted,
+    },
 };

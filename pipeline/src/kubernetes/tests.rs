@@ -45,12 +45,13 @@ impl Cluster {
         self.directory.path().join("token")
     }
 
-    fn api(&self) -> ApiConfig {
-        ApiConfig {
+    fn access(&self) -> Access {
+        Access::of(&ApiConfig {
             api_server: format!("https://localhost:{}", self.server.address.port()),
             token_file: self.token().display().to_string(),
             tls: ClientTlsConfig { ca_pem: Some(self.authority.clone()), ..ClientTlsConfig::default() },
-        }
+        })
+        .unwrap()
     }
 
     fn informer(&self) -> Informer<Pod> {
@@ -60,7 +61,8 @@ impl Cluster {
             pause: Duration::from_millis(10),
             longest_pause: Duration::from_millis(50),
         };
-        Informer::start(&self.api(), &selection(), timing, Kind::Extension, &context()).unwrap()
+        Informer::start(&self.access(), &selection(), &Keep::default(), timing, Kind::Extension, &context())
+            .unwrap()
     }
 
     async fn until_watched(&self) {
@@ -232,6 +234,51 @@ async fn a_bad_server_costs_nothing_but_news() {
     }
 }
 
+#[derive(Default)]
+struct Heard(std::sync::Mutex<Vec<String>>);
+
+impl Observer<Pod> for Heard {
+    fn set(&self, pod: &Arc<Pod>) {
+        self.0.lock().unwrap().push(format!("set {} {}", pod.metadata.name, pod.status.pod_ip));
+    }
+
+    fn removed(&self, pod: &Arc<Pod>) {
+        self.0.lock().unwrap().push(format!("removed {} {}", pod.metadata.name, pod.status.pod_ip));
+    }
+}
+
+#[tokio::test]
+async fn observers_hear_what_is_new_and_nothing_twice() {
+    let cluster = Cluster::start().await;
+    cluster.server.set("a", pod("10.0.0.1"));
+    cluster.server.set("b", pod("10.0.0.2"));
+    let informer = cluster.informer();
+    informer.listed(PATIENCE).await.unwrap();
+    let heard = Arc::new(Heard::default());
+    let observer: Arc<dyn Observer<Pod>> = Arc::clone(&heard) as _;
+    informer.observe(&observer);
+    let news = || {
+        let mut news = std::mem::take(&mut *heard.0.lock().unwrap());
+        news.sort();
+        news
+    };
+    assert_eq!(news(), ["set a 10.0.0.1", "set b 10.0.0.2"]);
+    cluster.until_watched().await;
+    cluster.server.set("a", pod("10.0.0.3"));
+    until("it is heard", || addresses(&informer) == ["10.0.0.2", "10.0.0.3"]).await;
+    assert_eq!(news(), ["set a 10.0.0.3"]);
+
+    // While nobody watches one goes and one comes; one stays as it was.
+    cluster.server.behave(Behaviour::Refuses(410));
+    cluster.server.end_watches();
+    until("it is told", || informer.trouble().is_some()).await;
+    cluster.server.forget("b");
+    cluster.server.set("c", pod("10.0.0.4"));
+    cluster.server.behave(Behaviour::Good);
+    until("the list is new", || addresses(&informer) == ["10.0.0.3", "10.0.0.4"]).await;
+    assert_eq!(news(), ["removed b 10.0.0.2", "set c 10.0.0.4"]);
+}
+
 #[tokio::test]
 async fn a_silent_watch_is_begun_again_where_it_was() {
     let cluster = Cluster::start().await;
@@ -248,11 +295,15 @@ async fn a_silent_watch_is_begun_again_where_it_was() {
 #[tokio::test]
 async fn components_that_want_the_same_share_it() {
     let cluster = Cluster::start().await;
-    let (api, context) = (cluster.api(), context());
-    let share = |selection: &Selection| shared::<Pod>(&api, selection, Kind::Extension, &context).unwrap();
-    let (one, other) = (share(&selection()), share(&selection()));
+    let (access, context) = (cluster.access(), context());
+    let share = |selection: &Selection, keep: &Keep| {
+        shared::<Pod>(&access, selection, keep, Kind::Extension, &context).unwrap()
+    };
+    let least = Keep::default();
+    let (one, other) = (share(&selection(), &least), share(&selection(), &least));
     assert!(Arc::ptr_eq(&one, &other));
-    assert!(!Arc::ptr_eq(&one, &share(&Selection::default())));
+    assert!(!Arc::ptr_eq(&one, &share(&Selection::default(), &least)));
+    assert!(!Arc::ptr_eq(&one, &share(&selection(), &Keep { containers: true, ..Keep::default() })));
     one.listed(PATIENCE).await.unwrap();
     let before = Arc::downgrade(&one);
     drop((one, other));
@@ -261,14 +312,8 @@ async fn components_that_want_the_same_share_it() {
 
 #[test]
 fn in_no_pod_the_server_must_be_named() {
-    let started = Informer::<Pod>::start(
-        &ApiConfig::default(),
-        &selection(),
-        Timing::default(),
-        Kind::Extension,
-        &context(),
-    );
-    assert!(started.err().unwrap().to_string().contains("name the API server"));
+    let refused = Access::of(&ApiConfig::default()).unwrap_err().to_string();
+    assert!(refused.contains("name the API server"), "{refused}");
     for api_server in ["http://10.0.0.1:8080", "HTTP://10.0.0.1:8080"] {
         let plain = ApiConfig {
             api_server: api_server.to_owned(),

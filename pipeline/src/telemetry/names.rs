@@ -23,8 +23,21 @@ pub const RECEIVER_ANSWERED_LATE: &str = "sluice_receiver_answered_late_requests
 /// Files that changed and were read again, by `result`: `taken`, or `refused` where the old content stays.
 pub const FILE_RELOADS: &str = "sluice_file_reloads";
 /// Lists and watches of Kubernetes that failed, by `resource` and `reason`: `unreachable`, `forbidden`, `refused`, `gone`,
-/// `stalled`, `malformed`, `too_large`, `too_many`.
+/// `stalled`, `malformed`, `too_large`, `too_many`, `too_much`.
 pub const KUBERNETES_FAILURES: &str = "sluice_kubernetes_failed_requests";
+/// Resources that `k8sattributes` saw, by `processor`, `otel_signal` and `result`: `associated` with a pod, of a pod that
+/// is `excluded` or `unknown`, or `unidentified`, since they say nothing of their pod.
+pub const K8S_RESOURCES: &str = "sluice_processor_k8sattributes_resources";
+/// Pods that `k8sattributes` came to know.
+pub const K8S_POD_ADDED: &str = "otelcol_otelsvc_k8s_pod_added";
+/// Changes of pods that it knew.
+pub const K8S_POD_UPDATED: &str = "otelcol_otelsvc_k8s_pod_updated";
+/// Pods that it knew and that are gone.
+pub const K8S_POD_DELETED: &str = "otelcol_otelsvc_k8s_pod_deleted";
+/// What its pods are known by: addresses, UIDs and so on.
+pub const K8S_POD_TABLE_SIZE: &str = "otelcol_otelsvc_k8s_pod_table_size";
+/// Resources whose pod it did not know.
+pub const K8S_LOOKUP_MISS: &str = "otelcol_otelsvc_k8s_ip_lookup_miss";
 /// Items that entered a processor, by `processor` and `otel_signal`.
 pub const PROCESSOR_INCOMING: &str = "otelcol_processor_incoming_items";
 /// Items that left a processor, by `processor` and `otel_signal`.
