@@ -4,13 +4,14 @@
 //! power of `-s` (OpenTelemetry data model). Prometheus knows scales -4 to 8 and numbers buckets by their upper bound, so
 //! that its indices are higher by one.
 
-use super::Refusal;
+use super::Unfit;
 
-/// The scales that Prometheus knows.
-const COARSEST: i32 = -4;
+/// The coarsest scale that Prometheus knows.
+pub(crate) const COARSEST: i32 = -4;
+/// The finest scale that Prometheus knows.
 const FINEST: i32 = 8;
 /// How many buckets may be between the first and the last of a side. What has more is held in coarser ones.
-const MOST_BUCKETS: usize = 1024;
+pub(crate) const MOST_BUCKETS: usize = 1024;
 /// How many buckets a side may arrive with.
 const MOST_SENT: usize = 16 * 1024;
 
@@ -52,9 +53,9 @@ impl Exponential {
         scale: i32,
         positive: (i32, impl Iterator<Item = u64>),
         negative: (i32, impl Iterator<Item = u64>),
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Unfit> {
         if scale < COARSEST {
-            return Err(Refusal::Scale);
+            return Err(Unfit::Scale);
         }
         self.scale = scale.min(FINEST);
         let shift = u32::try_from(scale - self.scale).unwrap_or(0);
@@ -63,7 +64,7 @@ impl Exponential {
         let buckets = self.positive.counts.iter().chain(&self.negative.counts);
         let counted = buckets.fold(self.zero_count, |total, count| total.saturating_add(*count));
         if counted > self.count || !(self.zero_threshold >= 0.0 && self.zero_threshold.is_finite()) {
-            return Err(Refusal::Invalid);
+            return Err(Unfit::Invalid);
         }
         while self.positive.counts.len().max(self.negative.counts.len()) > MOST_BUCKETS
             && self.scale > COARSEST
@@ -73,36 +74,8 @@ impl Exponential {
         Ok(self)
     }
 
-    /// Adds another distribution, at the coarser scale of both, or a coarser one yet if there are too many buckets.
-    pub(super) fn add(&mut self, mut more: Self) {
-        let scale = self.scale.min(more.scale);
-        self.coarsen_to(scale);
-        more.coarsen_to(scale);
-        while self.positive.width_with(&more.positive).max(self.negative.width_with(&more.negative))
-            > MOST_BUCKETS
-            && self.scale > COARSEST
-        {
-            self.coarsen(1);
-            more.coarsen(1);
-        }
-        self.positive.add(&more.positive);
-        self.negative.add(&more.negative);
-        self.zero_count = self.zero_count.saturating_add(more.zero_count);
-        self.count = self.count.saturating_add(more.count);
-        self.sum = self.sum.zip(more.sum).map(|(total, more)| total + more);
-    }
-
-    /// Bytes on the heap, roughly.
-    pub(super) fn heap(&self) -> usize {
-        size_of::<Self>() + (self.positive.counts.len() + self.negative.counts.len()) * 8
-    }
-
-    fn coarsen_to(&mut self, scale: i32) {
-        self.coarsen(u32::try_from(self.scale - scale).unwrap_or(0));
-    }
-
     /// Halves the number of buckets this many times.
-    fn coarsen(&mut self, by: u32) {
+    pub(crate) fn coarsen(&mut self, by: u32) {
         self.scale -= by.cast_signed();
         self.positive = self.positive.coarser(by);
         self.negative = self.negative.coarser(by);
@@ -110,10 +83,10 @@ impl Exponential {
 }
 
 impl Side {
-    fn read(offset: i32, counts: impl Iterator<Item = u64>, scale: i32, shift: u32) -> Result<Self, Refusal> {
+    fn read(offset: i32, counts: impl Iterator<Item = u64>, scale: i32, shift: u32) -> Result<Self, Unfit> {
         let sent: Vec<u64> = counts.take(MOST_SENT + 1).collect();
         if sent.len() > MOST_SENT {
-            return Err(Refusal::TooManyBuckets);
+            return Err(Unfit::TooManyBuckets);
         }
         let Some(first) = sent.iter().position(|count| *count > 0) else { return Ok(Self::default()) };
         let last = sent.iter().rposition(|count| *count > 0).unwrap_or(first);
@@ -121,7 +94,7 @@ impl Side {
         let range = possible(scale);
         let last_index = (offset + (last - first) as i64) >> shift.min(63);
         if offset >> shift.min(63) < range.0 || last_index > range.1 {
-            return Err(Refusal::Invalid);
+            return Err(Unfit::Invalid);
         }
         let counts = sent.get(first..=last).unwrap_or_default();
         Ok(fold(offset, counts, shift))
@@ -129,40 +102,6 @@ impl Side {
 
     fn coarser(&self, by: u32) -> Self {
         if by == 0 { self.clone() } else { fold(i64::from(self.offset), &self.counts, by) }
-    }
-
-    /// How many buckets both have together, with what lies between them.
-    fn width_with(&self, other: &Self) -> usize {
-        if self.counts.is_empty() || other.counts.is_empty() {
-            return self.counts.len().max(other.counts.len());
-        }
-        let (first, end) = (self.offset.min(other.offset), self.end().max(other.end()));
-        usize::try_from(end - i64::from(first)).unwrap_or(usize::MAX)
-    }
-
-    fn end(&self) -> i64 {
-        i64::from(self.offset) + self.counts.len() as i64
-    }
-
-    fn add(&mut self, other: &Self) {
-        if other.counts.is_empty() {
-            return;
-        }
-        if self.counts.is_empty() {
-            *self = other.clone();
-            return;
-        }
-        let width = self.width_with(other);
-        let before = usize::try_from(self.offset - self.offset.min(other.offset)).unwrap_or(0);
-        if before > 0 {
-            self.counts.splice(0..0, std::iter::repeat_n(0, before));
-            self.offset = other.offset;
-        }
-        self.counts.resize(width, 0);
-        let at = usize::try_from(other.offset - self.offset).unwrap_or(0);
-        for (total, more) in self.counts.iter_mut().skip(at).zip(&other.counts) {
-            *total = total.saturating_add(*more);
-        }
     }
 }
 

@@ -1,11 +1,11 @@
-//! Labels of a series as the text that stands between its braces: `a="1",b="2"`, in the order of their names.
+//! The labels of a series: of the configuration, of its resource and scope, of the point itself.
 
-use std::{borrow::Cow, fmt::Write};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
 use sluice_pipeline::otlp::view::{Attributes, Exemplar, KeyValue, Resource, ScopeGroup, Text};
-use sluice_protocols::prometheus::{escape, label_name, unescape};
+use sluice_protocols::prometheus::label_name;
 
-use super::config::PrometheusKeys;
+use super::{ResourceConversion, Selection};
 
 /// What Prometheus gives a label whose name a series has already from elsewhere.
 const EXPORTED: &str = "exported_";
@@ -13,63 +13,84 @@ const EXPORTED: &str = "exported_";
 const EXEMPLAR_LENGTH: usize = 128;
 const SERVICE: [&str; 3] = ["service.name", "service.namespace", "service.instance.id"];
 
+/// What the configuration says of labels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LabelRules {
+    /// Labels that every series gets; what telemetry says under the same name is renamed.
+    pub(crate) constant: BTreeMap<String, String>,
+    /// Labels of series that have none of the name.
+    pub(crate) fallback: BTreeMap<String, String>,
+    /// Makes labels of resource attributes.
+    pub(crate) conversion: ResourceConversion,
+    /// Makes labels of these resource attributes.
+    pub(crate) resource_labels: Selection,
+    /// Leaves out what the scope says.
+    pub(crate) without_scope_info: bool,
+}
+
 /// A label with the attribute that it comes from.
 #[derive(Clone, Debug)]
 struct Label<'a> {
     name: Cow<'a, str>,
     key: &'a str,
     value: Cow<'a, str>,
+    /// Only if nothing else has the name.
+    fallback: bool,
 }
 
 /// Labels that all points of a scope or a resource share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shared<'a> {
+pub(crate) struct Shared<'a> {
     /// Nothing else may have their names.
     fixed: Vec<Label<'a>>,
     /// Attributes that join with those of the points.
     attributes: Vec<Label<'a>>,
+    /// Labels where there are none of the name.
+    fallback: Vec<Label<'a>>,
 }
 
-/// Writes the labels of points; keeps its buffers.
+/// Resolves the labels of points; keeps its buffer.
 #[derive(Debug, Default)]
-pub(super) struct LabelWriter<'a> {
+pub(crate) struct LabelWriter<'a> {
     labels: Vec<Label<'a>>,
-    text: String,
 }
 
 impl<'a> Label<'a> {
     fn of(attribute: &KeyValue<'a>) -> Self {
         let key = attribute.key.as_str();
-        Self { name: label_name(key), key, value: attribute.value.text() }
+        Self { name: label_name(key), key, value: attribute.value.text(), fallback: false }
     }
 
     fn fixed(name: &'a str, value: impl Into<Cow<'a, str>>) -> Self {
-        Self { name: Cow::Borrowed(name), key: name, value: value.into() }
+        Self { name: Cow::Borrowed(name), key: name, value: value.into(), fallback: false }
     }
 }
 
 impl<'a> Shared<'a> {
-    /// What `const_labels` and the identity of a resource say.
-    fn of_target(resource: &Resource<'a>, keys: &'a PrometheusKeys) -> Self {
+    /// What the configuration and the identity of a resource say.
+    fn of_target(resource: &Resource<'a>, rules: &'a LabelRules) -> Self {
         let mut shared = Self::default();
-        for (name, value) in &keys.const_labels {
+        for (name, value) in &rules.constant {
             shared.fix(name, value.as_str());
         }
         let (job, instance) = identity(resource);
         shared.fix("job", job);
         shared.fix("instance", instance);
+        let fallback =
+            rules.fallback.iter().map(|(name, value)| Label { fallback: true, ..Label::fixed(name, value) });
+        shared.fallback = fallback.collect();
         shared
     }
 
-    /// What `const_labels` and a resource say.
-    pub(super) fn of_resource(resource: &Resource<'a>, keys: &'a PrometheusKeys) -> Self {
-        let mut shared = Self::of_target(resource, keys);
-        let conversion = keys.resource_to_telemetry_conversion;
+    /// What the configuration and a resource say.
+    pub(crate) fn of_resource(resource: &Resource<'a>, rules: &'a LabelRules) -> Self {
+        let mut shared = Self::of_target(resource, rules);
+        let conversion = rules.conversion;
         for attribute in resource.attributes() {
             let key = attribute.key.as_str();
             let converted =
                 conversion.enabled && !(conversion.exclude_service_attributes && SERVICE.contains(&key));
-            if converted || keys.resource_constant_labels.selects(key) {
+            if converted || rules.resource_labels.selects(key) {
                 shared.attributes.push(Label::of(&attribute));
             }
         }
@@ -77,9 +98,9 @@ impl<'a> Shared<'a> {
     }
 
     /// The same with what a scope says.
-    pub(super) fn with_scope(&self, group: &ScopeGroup<'a>, keys: &PrometheusKeys) -> Self {
+    pub(crate) fn with_scope(&self, group: &ScopeGroup<'a>, rules: &LabelRules) -> Self {
         let mut shared = self.clone();
-        if keys.without_scope_info {
+        if rules.without_scope_info {
             return shared;
         }
         let scope = group.scope();
@@ -89,7 +110,8 @@ impl<'a> Shared<'a> {
         for attribute in scope.attributes() {
             let key = attribute.key.as_str();
             let name = format!("otel_scope_{}", plain(key));
-            shared.attributes.push(Label { name: Cow::Owned(name), key, value: attribute.value.text() });
+            let value = attribute.value.text();
+            shared.attributes.push(Label { name: Cow::Owned(name), key, value, fallback: false });
         }
         shared
     }
@@ -107,15 +129,15 @@ impl<'a> Shared<'a> {
 }
 
 impl<'a> LabelWriter<'a> {
-    /// The labels of a point. `reserved` is the label that tells its samples apart: `le`, `quantile` or none.
+    /// Takes the labels of a point. `reserved` is the label that tells its samples apart: `le`, `quantile` or none.
     ///
     /// Values of attributes whose keys become the same name are joined with `;`, in the order of the keys.
-    pub(super) fn write(
+    pub(crate) fn resolve(
         &mut self,
         shared: &Shared<'a>,
         attributes: Attributes<'a>,
         reserved: &'static str,
-    ) -> &str {
+    ) {
         self.labels.clear();
         self.labels.extend(shared.fixed.iter().cloned());
         let own = attributes.map(|attribute| Label::of(&attribute));
@@ -129,38 +151,38 @@ impl<'a> LabelWriter<'a> {
             }
             self.labels.push(label);
         }
+        self.labels.extend(shared.fallback.iter().cloned());
         // Stable: of one key the resource's value comes first, which wins.
-        self.labels.sort_by(|one, other| (&one.name, one.key).cmp(&(&other.name, other.key)));
-        self.text.clear();
-        let mut last: Option<&Label<'_>> = None;
-        for label in &self.labels {
-            match last {
-                Some(last) if last.name == label.name => {
-                    if last.key == label.key {
-                        continue;
-                    }
-                    self.text.pop();
-                    self.text.push(';');
-                }
-                _ => {
-                    if last.is_some() {
-                        self.text.push(',');
-                    }
-                    self.text.push_str(&label.name);
-                    self.text.push_str("=\"");
-                }
+        self.labels.sort_by(|one, other| {
+            (&one.name, one.fallback, one.key).cmp(&(&other.name, other.fallback, other.key))
+        });
+        self.labels.dedup_by(|later, earlier| {
+            if later.name != earlier.name {
+                return false;
             }
-            escape(&label.value, &mut self.text);
-            self.text.push('"');
-            last = Some(label);
-        }
-        &self.text
+            if later.key != earlier.key && !later.fallback {
+                let value = earlier.value.to_mut();
+                value.push(';');
+                value.push_str(&later.value);
+                earlier.key = later.key;
+            }
+            true
+        });
+    }
+
+    /// Names and values, in the order of the names, each name once.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().map(|label| (&*label.name, &*label.value))
     }
 }
 
-/// What `target_info` says of a resource: which target it is, and all its labels. `None` if the resource names no target
-/// or says nothing beside.
-pub(super) fn target<'a>(resource: &Resource<'a>, keys: &'a PrometheusKeys) -> Option<(String, String)> {
+/// Takes the labels that `target_info` has of a resource. `None` if the resource names no target or says nothing beside;
+/// else what identifies the target.
+pub(crate) fn resolve_target<'a>(
+    resource: &Resource<'a>,
+    rules: &'a LabelRules,
+    labels: &mut LabelWriter<'a>,
+) -> Option<String> {
     let (job, instance) = identity(resource);
     let others: Vec<Label<'_>> = resource
         .attributes()
@@ -170,58 +192,29 @@ pub(super) fn target<'a>(resource: &Resource<'a>, keys: &'a PrometheusKeys) -> O
     if (job.is_empty() && instance.is_empty()) || others.iter().all(|label| label.value.is_empty()) {
         return None;
     }
-    let shared = Shared { attributes: others, ..Shared::of_target(resource, keys) };
-    let labels = LabelWriter::default().write(&shared, Attributes::default(), "").to_owned();
-    Some((format!("{job}\0{instance}"), labels))
+    let shared = Shared { attributes: others, ..Shared::of_target(resource, rules) };
+    labels.resolve(&shared, Attributes::default(), "");
+    Some(format!("{job}\0{instance}"))
 }
 
 /// The labels of an exemplar: the ids of trace and span, then as many attributes as there is room for.
-pub(super) fn exemplar(exemplar: &Exemplar<'_>) -> String {
-    let mut text = String::new();
+pub(crate) fn exemplar_labels<'a>(exemplar: &Exemplar<'a>) -> Vec<(Cow<'a, str>, Cow<'a, str>)> {
+    let mut labels: Vec<(Cow<'a, str>, Cow<'a, str>)> = Vec::new();
     let mut room = EXEMPLAR_LENGTH;
-    let mut add = |name: &str, value: &str| {
+    let mut add = |name: Cow<'a, str>, value: Cow<'a, str>| {
         let length = name.chars().count() + value.chars().count();
-        if value.is_empty() || length > room || has_name(&text, name) {
+        if value.is_empty() || length > room || labels.iter().any(|(known, _)| *known == name) {
             return;
         }
         room -= length;
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(name);
-        text.push_str("=\"");
-        escape(value, &mut text);
-        text.push('"');
+        labels.push((name, value));
     };
-    add("trace_id", &hexadecimal(exemplar.trace_id));
-    add("span_id", &hexadecimal(exemplar.span_id));
+    add("trace_id".into(), hexadecimal(exemplar.trace_id).into());
+    add("span_id".into(), hexadecimal(exemplar.span_id).into());
     for attribute in exemplar.filtered_attributes() {
-        let value = attribute.value.text();
-        add(&label_name(attribute.key.as_str()), &value);
+        add(label_name(attribute.key.as_str()), attribute.value.text());
     }
-    text
-}
-
-/// Names and values of written labels.
-pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (name, after) = rest.split_once("=\"")?;
-        let mut escaped = false;
-        let end = after.bytes().position(|byte| {
-            let ends = byte == b'"' && !escaped;
-            escaped = byte == b'\\' && !escaped;
-            ends
-        })?;
-        let (value, after) = after.split_at_checked(end)?;
-        rest = after.get(1..)?;
-        rest = rest.strip_prefix(',').unwrap_or(rest);
-        Some((name, unescape(value)))
-    })
-}
-
-fn has_name(text: &str, name: &str) -> bool {
-    pairs(text).any(|(known, _)| known == name)
+    labels
 }
 
 /// The key of a scope attribute with what may not stand replaced, as the rest of a label's name.
