@@ -14,6 +14,10 @@ pub mod otlp;
 pub mod otlphttp;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+#[cfg(any(feature = "prometheus", feature = "prometheusremotewrite"))]
+mod prometheus_model;
+#[cfg(feature = "prometheusremotewrite")]
+pub mod prometheusremotewrite;
 #[cfg(feature = "zipkin")]
 pub mod zipkin;
 
@@ -42,4 +46,6 @@ pub fn register(registry: &mut Registry) {
     registry.exporter::<otlphttp::OtlpHttp>();
     #[cfg(feature = "prometheus")]
     registry.exporter::<prometheus::Prometheus>();
+    #[cfg(feature = "prometheusremotewrite")]
+    registry.exporter::<prometheusremotewrite::PrometheusRemoteWrite>();
 }

@@ -136,6 +136,11 @@ pub fn write_message<T>(out: &mut Vec<u8>, number: u32, fill: impl FnOnce(&mut V
     result
 }
 
+/// Appends a varint without a tag, as packed fields have them.
+pub fn write_raw_varint(out: &mut Vec<u8>, value: u64) {
+    varint(out, value);
+}
+
 fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         #[expect(clippy::cast_possible_truncation, reason = "the low seven bits are meant")]

@@ -11,7 +11,10 @@ use sluice_pipeline::{
     http::server::HttpServerConfig,
     squash,
 };
-use sluice_protocols::prometheus::is_label_name;
+
+use crate::prometheus_model::{
+    LabelRules, ResourceConversion, Selection, TranslationStrategy, external_label_problem, strategy_problem,
+};
 
 squash! {
     /// The keys of the `prometheus` exporter.
@@ -54,44 +57,6 @@ pub struct PrometheusKeys {
     pub sending_queue: QueueConfig,
 }
 
-/// How names become Prometheus's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum TranslationStrategy {
-    /// As `add_metric_suffixes` says.
-    #[default]
-    #[serde(rename = "")]
-    Unset,
-    /// What may not stand becomes `_`; unit and kind are appended.
-    UnderscoreEscapingWithSuffixes,
-    /// What may not stand becomes `_`.
-    UnderscoreEscapingWithoutSuffixes,
-    /// Not in this build.
-    #[serde(rename = "NoUTF8EscapingWithSuffixes")]
-    NoUtf8EscapingWithSuffixes,
-    /// Not in this build.
-    NoTranslation,
-}
-
-/// Makes labels of resource attributes.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct ResourceConversion {
-    /// Whether every series gets them.
-    pub enabled: bool,
-    /// Whether `service.name`, `service.namespace` and `service.instance.id` are left out: `job` and `instance` say them.
-    pub exclude_service_attributes: bool,
-}
-
-/// Which resource attributes.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Selection {
-    /// Those whose key matches one of these.
-    pub included: Vec<String>,
-    /// But none of these.
-    pub excluded: Vec<String>,
-}
-
 impl Default for PrometheusKeys {
     fn default() -> Self {
         Self {
@@ -114,71 +79,28 @@ impl Default for PrometheusKeys {
 impl PrometheusKeys {
     /// Whether names end in unit and kind.
     pub(super) fn suffixes(&self) -> bool {
-        match self.translation_strategy {
-            TranslationStrategy::UnderscoreEscapingWithoutSuffixes => false,
-            TranslationStrategy::Unset => self.add_metric_suffixes,
-            _ => true,
+        self.translation_strategy.suffixes(self.add_metric_suffixes)
+    }
+
+    /// What it says of labels.
+    pub(super) fn label_rules(&self) -> LabelRules {
+        LabelRules {
+            constant: self.const_labels.clone(),
+            fallback: BTreeMap::new(),
+            conversion: self.resource_to_telemetry_conversion,
+            resource_labels: self.resource_constant_labels.clone(),
+            without_scope_info: self.without_scope_info,
         }
     }
-}
-
-impl Selection {
-    /// Whether the attribute with this key is meant.
-    pub(super) fn selects(&self, key: &str) -> bool {
-        let any =
-            |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern.as_bytes(), key.as_bytes()));
-        any(&self.included) && !any(&self.excluded)
-    }
-}
-
-/// Whether a text matches a pattern in which `*` stands for any text and `?` for any byte.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut seen) = (0, 0);
-    // Where to try again if what follows the last star does not match.
-    let mut star = None;
-    while let Some(byte) = text.get(seen) {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(wanted) if wanted == byte || *wanted == b'?' => {
-                at += 1;
-                seen += 1;
-            }
-            _ => {
-                let Some((star_at, from)) = star else { return false };
-                star = Some((star_at, from + 1));
-                (at, seen) = (star_at + 1, from + 1);
-            }
-        }
-    }
-    pattern.iter().skip(at).all(|left| *left == b'*')
 }
 
 impl ComponentConfig for PrometheusConfig {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = self.server.problems("");
         let own = &self.own;
-        let unbuilt = match own.translation_strategy {
-            TranslationStrategy::NoUtf8EscapingWithSuffixes => Some("NoUTF8EscapingWithSuffixes"),
-            TranslationStrategy::NoTranslation => Some("NoTranslation"),
-            _ => None,
-        };
-        if let Some(name) = unbuilt {
-            let message = format!(
-                "{name} is not in this build; use UnderscoreEscapingWithSuffixes or UnderscoreEscapingWithoutSuffixes"
-            );
-            problems.push(Problem::at("translation_strategy", message));
-        }
-        for name in own.const_labels.keys() {
-            if !is_label_name(name) || name.starts_with("__") || matches!(name.as_str(), "le" | "quantile") {
-                let message = format!(
-                    "\"{name}\" cannot be the name of a label; use letters, digits and _, not le, quantile or a leading __"
-                );
-                problems.push(Problem::at("const_labels", message));
-            }
-        }
+        problems.extend(strategy_problem(own.translation_strategy));
+        let names = own.const_labels.keys();
+        problems.extend(names.filter_map(|name| external_label_problem("const_labels", name, false)));
         if own.max_series == 0 {
             problems.push(Problem::at("max_series", "max_series must be at least 1"));
         }
@@ -224,21 +146,5 @@ mod tests {
             keys,
             ["translation_strategy", "const_labels", "const_labels", "const_labels", "max_series"]
         );
-    }
-
-    #[test]
-    fn patterns_select_attributes() {
-        let selection = |included: &[&str], excluded: &[&str]| Selection {
-            included: included.iter().map(|text| (*text).to_owned()).collect(),
-            excluded: excluded.iter().map(|text| (*text).to_owned()).collect(),
-        };
-        assert!(!selection(&[], &[]).selects("host.name"));
-        assert!(selection(&["*"], &["os.*"]).selects("host.name"));
-        assert!(!selection(&["*"], &["os.*"]).selects("os.type"));
-        assert!(selection(&["k8s.*.name"], &[]).selects("k8s.pod.name"));
-        assert!(!selection(&["k8s.*.name"], &[]).selects("k8s.pod.uid"));
-        assert!(selection(&["a*b*c", "h?st"], &[]).selects("axxbxbc"));
-        assert!(selection(&["h?st"], &[]).selects("host"));
-        assert!(!selection(&["h?st"], &[]).selects("hst"));
     }
 }

@@ -16,12 +16,14 @@ mod store;
 
 use std::sync::Arc;
 
-pub use config::{PrometheusConfig, PrometheusKeys, ResourceConversion, Selection, TranslationStrategy};
+pub use config::{PrometheusConfig, PrometheusKeys};
 use sluice_pipeline::{
     Consumer,
     component::{BuildError, Declaration, Endpoint, ExporterContext, ExporterFactory},
     export, same_signals,
 };
+
+pub use crate::prometheus_model::{ResourceConversion, Selection, TranslationStrategy};
 
 /// The endpoint that is scraped.
 const ENDPOINT: &str = "http";

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{RetryConfig, Sender, backoff::Backoff};
+use super::{Delivery, RetryConfig, Sender, backoff::Backoff};
 use crate::{
     batch::Batch,
     component::{ComponentId, Kind},
@@ -95,9 +95,10 @@ impl Attempts {
         let started = now();
         let give_up_at = self.give_up_at(started);
         let mut backoff = Backoff::new(&self.retry);
+        let mut delivery = self.sender.begin(batch);
         loop {
             let last = self.hurried.is_cancelled() || self.closing.is_cancelled();
-            let failure = match self.attempt(batch, deadline).await {
+            let failure = match self.attempt(batch, delivery.as_deref_mut(), deadline).await {
                 Reply::Failed(failure) if failure.is_permanent() => {
                     return (Reply::Failed(failure), End::Permanent);
                 }
@@ -127,10 +128,21 @@ impl Attempts {
         }
     }
 
-    async fn attempt(&self, batch: &Batch, deadline: Option<Instant>) -> Reply {
+    async fn attempt(
+        &self,
+        batch: &Batch,
+        delivery: Option<&mut (dyn Delivery + '_)>,
+        deadline: Option<Instant>,
+    ) -> Reply {
         let own = (!self.timeout.is_zero()).then(|| now().checked_add(self.timeout)).flatten();
         let limit = own.into_iter().chain(deadline).min();
-        let sending = AssertUnwindSafe(async { self.sender.send(batch, limit).await }).catch_unwind();
+        let attempt = async {
+            match delivery {
+                Some(delivery) => delivery.attempt(limit).await,
+                None => self.sender.send(batch, limit).await,
+            }
+        };
+        let sending = AssertUnwindSafe(attempt).catch_unwind();
         let outcome = match limit {
             Some(limit) => match timeout_at(limit.into(), sending).await {
                 Ok(outcome) => outcome,

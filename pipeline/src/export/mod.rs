@@ -36,6 +36,18 @@ pub trait Sender: Send + Sync + 'static {
     /// Sends the batch and returns what the destination answered. The caller gives up at `deadline`, and cancels by
     /// dropping the future. Never retries by itself, and logs nothing that the reply says.
     fn send<'a>(&'a self, batch: &'a Batch, deadline: Option<Instant>) -> BoxFuture<'a, Reply>;
+
+    /// Begins to deliver a batch, for senders that make several requests of one and know from one attempt to the next which
+    /// of them the destination has. `None`: each attempt is a [`Sender::send`].
+    fn begin<'a>(&'a self, _batch: &'a Batch) -> Option<Box<dyn Delivery + 'a>> {
+        None
+    }
+}
+
+/// The attempts to deliver one batch, one after another.
+pub trait Delivery: Send {
+    /// As [`Sender::send`], of what the destination does not have yet.
+    fn attempt(&mut self, deadline: Option<Instant>) -> BoxFuture<'_, Reply>;
 }
 
 /// The rules of one exporter.

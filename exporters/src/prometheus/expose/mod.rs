@@ -1,6 +1,6 @@
 //! What is held, as scrapers read it: written in pieces, so that a scrape takes little memory however much there is.
 
-pub(super) mod number;
+mod number;
 mod protobuf;
 mod text;
 

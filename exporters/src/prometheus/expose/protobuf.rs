@@ -2,19 +2,18 @@
 //!
 //! Source: `metrics.proto` of prometheus/client_model.
 
-use sluice_protocols::protobuf::{write_bytes, write_fixed64, write_message, write_varint};
+use sluice_protocols::protobuf::{write_bytes, write_double, write_message, write_varint};
 
 use super::Style;
-use crate::prometheus::{
-    labels::pairs,
-    store::{About, Exemplar, Exponential, Histogram, Kind, Series, Side, Summary, Target, Value, bucket_of},
+use crate::{
+    prometheus::{
+        labels::pairs,
+        store::{About, Exemplar, Series, Target},
+    },
+    prometheus_model::{
+        Exponential, Histogram, Kind, Summary, Value, ZERO_THRESHOLD, bucket_of, write_side, write_signed,
+    },
 };
-
-/// The zero threshold of native histograms that have none: what tells them from classic ones, and below every number
-/// that is measured (OpenTelemetry compatibility, "Exponential Histograms").
-const ZERO_THRESHOLD: f64 = 1e-128;
-/// Empty buckets between two others that are cheaper to write than a new span.
-const GAP: usize = 2;
 
 /// Writes fields of one message.
 #[derive(Clone, Copy, Debug)]
@@ -144,45 +143,11 @@ fn write_native(histogram: &Exponential, exemplars: &[Exemplar], out: &mut Vec<u
     let threshold = if histogram.zero_threshold > 0.0 { histogram.zero_threshold } else { ZERO_THRESHOLD };
     write_double(out, 6, threshold);
     write_varint(out, 7, histogram.zero_count);
-    write_side(&histogram.negative, (9, 10), out);
-    write_side(&histogram.positive, (12, 13), out);
+    write_side(&histogram.negative, (9, 10), false, out);
+    write_side(&histogram.positive, (12, 13), false, out);
     for exemplar in exemplars.iter().filter(|exemplar| exemplar.time > 0) {
         write_message(out, 16, |out| write_exemplar(exemplar, out));
     }
-}
-
-/// Spans of buckets with the gaps before them, then each count as its difference from the one before.
-fn write_side(side: &Side, (span_field, delta_field): (u32, u32), out: &mut Vec<u8>) {
-    // Prometheus counts buckets by their upper bound.
-    let mut next = 0;
-    for (start, length) in spans(&side.counts) {
-        let index = i64::from(side.offset) + 1 + start as i64;
-        write_message(out, span_field, |span| {
-            write_signed(span, 1, index - next);
-            write_varint(span, 2, length as u64);
-        });
-        next = index + length as i64;
-    }
-    let mut previous: i64 = 0;
-    for (start, length) in spans(&side.counts) {
-        for count in side.counts.iter().skip(start).take(length) {
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
-            write_signed(out, delta_field, count - previous);
-            previous = count;
-        }
-    }
-}
-
-/// Start and length of each run of buckets, with gaps up to [`GAP`] in it.
-fn spans(counts: &[u64]) -> Vec<(usize, usize)> {
-    let mut spans: Vec<(usize, usize)> = Vec::new();
-    for (index, _) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        match spans.last_mut() {
-            Some((start, length)) if index <= *start + *length + GAP => *length = index - *start + 1,
-            _ => spans.push((index, 1)),
-        }
-    }
-    spans
 }
 
 fn write_count_and_sum(count: u64, sum: Option<f64>, out: &mut Vec<u8>) {
@@ -215,13 +180,4 @@ fn write_time(nanoseconds: u64, field: u32, out: &mut Vec<u8>) {
             write_varint(time, 2, nanoseconds % SECOND);
         });
     }
-}
-
-fn write_double(out: &mut Vec<u8>, field: u32, value: f64) {
-    write_fixed64(out, field, value.to_bits());
-}
-
-/// A field of type `sint32` or `sint64`.
-fn write_signed(out: &mut Vec<u8>, field: u32, value: i64) {
-    write_varint(out, field, ((value << 1) ^ (value >> 63)).cast_unsigned());
 }

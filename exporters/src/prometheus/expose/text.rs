@@ -6,10 +6,11 @@ use sluice_protocols::prometheus::escape;
 
 use super::{
     Style,
-    number::{self, write_canonical, write_seconds},
+    number::{write_canonical, write_seconds},
 };
-use crate::prometheus::store::{
-    About, Exemplar, Exponential, Histogram, Kind, Series, Summary, Target, Value, bucket_of,
+use crate::{
+    prometheus::store::{About, Exemplar, Series, Target},
+    prometheus_model::{Exponential, Histogram, Kind, Summary, Value, bucket_of, number_text, write_number},
 };
 
 /// Writes one of the two formats.
@@ -58,7 +59,7 @@ impl TextWriter {
                 let counted = self.open_metrics && about.kind == Kind::Counter;
                 let exemplar = series.exemplars.first().filter(|_| counted);
                 let suffix = if counted { "_total" } else { "" };
-                self.sample(sample(suffix), &number::text(*value), series.time, exemplar, out);
+                self.sample(sample(suffix), &number_text(*value), series.time, exemplar, out);
             }
             Value::Histogram(histogram) => self.histogram(name, series, histogram, out),
             Value::Exponential(histogram) => self.exponential(name, series, histogram, out),
@@ -109,10 +110,10 @@ impl TextWriter {
 
     fn summary(self, name: &str, series: &Series, summary: &Summary, out: &mut String) {
         for (quantile, value) in &summary.quantiles {
-            let quantile = number::text(*quantile);
+            let quantile = number_text(*quantile);
             let extra = Some(("quantile", quantile.as_str()));
             let sample = Sample { name, suffix: "", labels: &series.labels, extra };
-            self.sample(sample, &number::text(*value), series.time, None, out);
+            self.sample(sample, &number_text(*value), series.time, None, out);
         }
         self.sum_and_count(name, series, Some(summary.sum), summary.count, out);
     }
@@ -120,7 +121,7 @@ impl TextWriter {
     fn sum_and_count(self, name: &str, series: &Series, sum: Option<f64>, count: u64, out: &mut String) {
         let sample = |suffix| Sample { name, suffix, labels: &series.labels, extra: None };
         if let Some(sum) = sum {
-            self.sample(sample("_sum"), &number::text(sum), series.time, None, out);
+            self.sample(sample("_sum"), &number_text(sum), series.time, None, out);
         }
         self.sample(sample("_count"), &integer(count), series.time, None, out);
     }
@@ -164,7 +165,7 @@ impl TextWriter {
             out.push_str(" # {");
             out.push_str(&exemplar.labels);
             out.push_str("} ");
-            number::write(out, exemplar.value);
+            write_number(out, exemplar.value);
             if exemplar.time > 0 {
                 out.push(' ');
                 write_seconds(out, exemplar.time);

@@ -1,5 +1,7 @@
 //! Exemplars: a few measurements kept beside what they are part of.
 
+use crate::prometheus_model::bucket_of;
+
 /// A measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Exemplar {
@@ -52,9 +54,4 @@ pub(super) fn merge(held: &mut Vec<Exemplar>, newer: Vec<Exemplar>, place: &Plac
         }
     }
     held.shrink_to_fit();
-}
-
-/// The bucket that a value belongs to: the first whose upper bound is not below it.
-pub(crate) fn bucket_of(bounds: &[f64], value: f64) -> usize {
-    bounds.partition_point(|bound| *bound < value)
 }

@@ -10,20 +10,8 @@ use std::{
 
 use sluice_pipeline::budget::{Budget, Charge};
 
-use super::{Bounds, Moment, Point, Refusal, Series, Value};
-
-/// What a family is, as Prometheus has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Only grows.
-    Counter,
-    /// Comes and goes.
-    Gauge,
-    /// A distribution over buckets, explicit or exponential.
-    Histogram,
-    /// Quantiles.
-    Summary,
-}
+use super::{Moment, Point, Refusal, Series};
+use crate::prometheus_model::{Bounds, Kind, Value};
 
 /// What is said of a family, by the first of its metrics.
 #[derive(Clone, Debug)]

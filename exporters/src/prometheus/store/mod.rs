@@ -10,13 +10,11 @@ mod targets;
 mod tests;
 mod value;
 
-pub(super) use exemplars::{Exemplar, bucket_of};
-pub(super) use exponential::{Exponential, Side};
-pub(super) use family::{About, Cursor, Family, Kind};
+pub(super) use exemplars::Exemplar;
+pub(super) use family::{About, Cursor, Family};
 pub(super) use refusal::Refusal;
 pub(super) use series::{Moment, Point, Series};
 pub(super) use targets::{Target, Targets};
-pub(super) use value::{Bounds, Histogram, Summary, Value};
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -35,6 +33,7 @@ use tracing::warn;
 
 use self::family::{Room, Taken};
 use super::{config::PrometheusKeys, counters::Counters};
+use crate::prometheus_model::Kind;
 
 /// How often expired series are looked for while points come in, in milliseconds.
 const SWEEP: u64 = 10_000;

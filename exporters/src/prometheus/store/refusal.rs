@@ -1,5 +1,7 @@
 //! Why a data point does not become a sample.
 
+use crate::prometheus_model::Unfit;
+
 /// Why a data point does not become a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Refusal {
@@ -64,6 +66,16 @@ impl Refusal {
             Self::LabelsTooLong => "with labels that are too long",
             Self::MaxSeries => "of new series beyond max_series",
             Self::Memory => "of new series for which there is no memory",
+        }
+    }
+}
+
+impl From<Unfit> for Refusal {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Invalid => Self::Invalid,
+            Unfit::Scale => Self::Scale,
+            Unfit::TooManyBuckets => Self::TooManyBuckets,
         }
     }
 }

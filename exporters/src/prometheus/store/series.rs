@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Refusal, Value,
+    Refusal,
     exemplars::{Exemplar, Place, merge},
 };
+use crate::prometheus_model::Value;
 
 /// How far ahead of the clock a point's time counts, in nanoseconds: as far as Prometheus takes samples. So a sender
 /// whose clock was ahead cannot shut its series for longer once it is set right.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use sluice_pipeline::{budget::Budget, component::ComponentContext};
 
 use super::*;
+use crate::prometheus_model::{Exponential, Value};
 
 /// What happens to a family.
 #[derive(Clone, Debug)]

@@ -1,54 +1,8 @@
-//! The values of series, and how delta values add up.
+//! How delta values add up.
 
-use std::{mem::discriminant, sync::Arc};
+use std::mem::discriminant;
 
-use super::exponential::Exponential;
-
-/// The value of a series.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
-    /// Of a counter or gauge.
-    Number(f64),
-    /// Over explicit buckets.
-    Histogram(Box<Histogram>),
-    /// Over exponential buckets.
-    Exponential(Box<Exponential>),
-    /// Quantiles.
-    Summary(Box<Summary>),
-}
-
-/// A distribution over explicit buckets.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Histogram {
-    /// The upper bounds of all buckets but the last.
-    pub(crate) bounds: Arc<Bounds>,
-    /// How many values each bucket has, one more than bounds; empty if only count and sum are known.
-    pub(crate) counts: Box<[u64]>,
-    /// How many values.
-    pub(crate) count: u64,
-    /// Their sum, if it means something.
-    pub(crate) sum: Option<f64>,
-}
-
-/// Upper bounds, shared by the series that have the same.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Bounds {
-    /// Ascending and finite.
-    pub(crate) values: Box<[f64]>,
-    /// As Prometheus writes them.
-    pub(crate) texts: Box<[Box<str>]>,
-}
-
-/// Quantiles with count and sum.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Summary {
-    /// Quantile and value, ascending.
-    pub(crate) quantiles: Box<[(f64, f64)]>,
-    /// How many values.
-    pub(crate) count: u64,
-    /// Their sum.
-    pub(crate) sum: f64,
-}
+use crate::prometheus_model::{Histogram, Summary, Value};
 
 impl Value {
     /// Adds a later delta value. Where it does not fit (other buckets), counting begins anew with it: `false`.

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::{
-    common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
-    metrics::v1::{
-        AggregationTemporality, Exemplar, Gauge, Histogram, HistogramDataPoint, Metric, MetricsData,
-        NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, exemplar, metric::Data, number_data_point,
-    },
+    common::v1::InstrumentationScope,
+    metrics::v1::{Metric, MetricsData, ResourceMetrics, ScopeMetrics},
     resource::v1::Resource,
 };
 use prost::Message;
 use sluice_pipeline::{Batch, Chunk, Context, Reply, Signal, budget::Budget, component::ComponentContext};
+
+pub(super) use crate::prometheus_model::testing::*;
 
 use crate::prometheus::{
     config::PrometheusKeys,
@@ -19,14 +18,6 @@ use crate::prometheus::{
     intake::Intake,
     store::Store,
 };
-
-/// A second in nanoseconds.
-pub(super) const SECOND: u64 = 1_000_000_000;
-/// A time long past, so that no clock is behind it.
-pub(super) const TIME: u64 = 1_700_000_000 * SECOND;
-
-pub(super) const DELTA: i32 = AggregationTemporality::Delta as i32;
-pub(super) const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 
 pub(super) struct Fixture {
     pub(super) store: Arc<Store>,
@@ -94,74 +85,5 @@ pub(super) fn refused(reply: Reply) -> (u64, String) {
         Reply::Delivered => (0, String::new()),
         Reply::Rejected { items, message } => (items, message),
         other => panic!("{other:?}"),
-    }
-}
-
-pub(super) fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
-    let pair = |(key, value): &(&str, &str)| KeyValue {
-        key: (*key).to_owned(),
-        value: Some(AnyValue { value: Some(Value::StringValue((*value).to_owned())) }),
-        ..KeyValue::default()
-    };
-    pairs.iter().map(pair).collect()
-}
-
-pub(super) fn point(start: u64, time: u64, value: f64, labels: &[(&str, &str)]) -> NumberDataPoint {
-    NumberDataPoint {
-        start_time_unix_nano: start,
-        time_unix_nano: time,
-        value: Some(number_data_point::Value::AsDouble(value)),
-        attributes: attributes(labels),
-        ..NumberDataPoint::default()
-    }
-}
-
-pub(super) fn metric(name: &str, unit: &str, data: Data) -> Metric {
-    Metric {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        description: format!("What {name} says."),
-        data: Some(data),
-        ..Metric::default()
-    }
-}
-
-pub(super) fn gauge(name: &str, unit: &str, data_points: Vec<NumberDataPoint>) -> Metric {
-    metric(name, unit, Data::Gauge(Gauge { data_points }))
-}
-
-pub(super) fn sum(
-    name: &str,
-    temporality: i32,
-    is_monotonic: bool,
-    data_points: Vec<NumberDataPoint>,
-) -> Metric {
-    let sum = Sum { data_points, aggregation_temporality: temporality, is_monotonic };
-    metric(name, "", Data::Sum(sum))
-}
-
-pub(super) fn histogram(name: &str, temporality: i32, data_points: Vec<HistogramDataPoint>) -> Metric {
-    metric(name, "s", Data::Histogram(Histogram { data_points, aggregation_temporality: temporality }))
-}
-
-pub(super) fn buckets(start: u64, time: u64, bounds: &[f64], counts: &[u64], sum: f64) -> HistogramDataPoint {
-    HistogramDataPoint {
-        start_time_unix_nano: start,
-        time_unix_nano: time,
-        count: counts.iter().sum(),
-        sum: Some(sum),
-        explicit_bounds: bounds.to_vec(),
-        bucket_counts: counts.to_vec(),
-        ..HistogramDataPoint::default()
-    }
-}
-
-pub(super) fn measured(value: f64, time: u64) -> Exemplar {
-    Exemplar {
-        value: Some(exemplar::Value::AsDouble(value)),
-        time_unix_nano: time,
-        trace_id: (1..=16).collect(),
-        span_id: (1..=8).collect(),
-        ..Exemplar::default()
     }
 }

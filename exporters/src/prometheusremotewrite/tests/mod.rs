@@ -1,0 +1,9 @@
+//! The exporter from OTLP to what servers read, by a decoder of its own.
+
+mod answers;
+mod config;
+mod fixture;
+mod messages;
+mod order;
+mod translation;
+mod version2;

@@ -1,0 +1,414 @@
+//! From OTLP data points to series, a part of a batch at a time: what that takes is bounded, however many buckets and long
+//! labels a batch has.
+
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use sluice_pipeline::{
+    Batch,
+    otlp::view::{Metric, MetricData, Resource, Temporality, Text, resource_groups},
+};
+use sluice_protocols::prometheus::{MetricKind, MetricNamer, STALE, Unit};
+
+use super::{
+    config::RemoteWriteKeys,
+    refusal::Refusal,
+    segment::{Family, Segment, milliseconds, write_labels},
+    targets::Targets,
+};
+use crate::prometheus_model::{
+    Exponential, Histogram, Kind, LabelRules, LabelWriter, Measured, NO_RECORDED_VALUE, PointReader,
+    PointView, Shared, Summary, Value, bucket_of, measured, number_text, resolve_target,
+};
+
+/// How large a segment is about to be, in bytes.
+const SEGMENT: usize = 16 << 20;
+/// How long the labels of a series may be, in bytes.
+const LONGEST_LABELS: usize = 64 << 10;
+/// How long the labels of all series of a point may be, in bytes.
+const LONGEST_POINT: usize = 8 << 20;
+const TARGET_HELP: &str = "Target metadata";
+
+/// Makes series of batches.
+pub(super) struct Translator {
+    rules: LabelRules,
+    namer: MetricNamer,
+    /// The name of `target_info`, if that is sent.
+    target_info: Option<String>,
+    created: bool,
+    targets: Targets,
+    segment: usize,
+}
+
+/// A part of a batch under way.
+struct Taking<'a> {
+    translator: &'a Translator,
+    segment: Segment,
+    refused: BTreeMap<Refusal, u64>,
+    labels: LabelWriter<'a>,
+    reader: PointReader,
+    buffer: Vec<u8>,
+    now: u64,
+    /// How many points are still to be passed over.
+    skip: usize,
+    /// How many points were taken or refused.
+    taken: usize,
+}
+
+/// What was made of a part of a batch.
+#[derive(Debug)]
+pub(super) struct Translated {
+    pub(super) segment: Segment,
+    /// Points that are not sent, and why.
+    pub(super) refused: BTreeMap<Refusal, u64>,
+    /// The number of the first point of the next part, if there is one.
+    pub(super) next: Option<usize>,
+}
+
+/// What the points of a metric share.
+struct Target<'s, 'a> {
+    shared: &'s Shared<'a>,
+    family: usize,
+    kind: Kind,
+    names: Names,
+}
+
+/// What the series of a metric are called.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    plain: String,
+    bucket: String,
+    sum: String,
+    count: String,
+    created: String,
+}
+
+/// What the samples of a point share.
+#[derive(Clone, Copy)]
+struct Moment {
+    /// Start and time in milliseconds.
+    times: (i64, i64),
+    /// The series has ended.
+    ended: bool,
+}
+
+impl Translator {
+    pub(super) fn new(keys: &RemoteWriteKeys) -> Self {
+        let namer = MetricNamer { namespace: keys.namespace.clone(), suffixes: keys.suffixes() };
+        let plain = MetricNamer { suffixes: false, ..namer.clone() };
+        Self {
+            rules: keys.label_rules(),
+            target_info: plain
+                .name("target_info", "", MetricKind::Other)
+                .filter(|_| keys.target_info.enabled),
+            namer,
+            created: keys.export_created_metric.enabled,
+            targets: Targets::default(),
+            segment: SEGMENT,
+        }
+    }
+
+    /// The same with segments of another size.
+    #[cfg(test)]
+    pub(super) fn with_segments_of(mut self, bytes: usize) -> Self {
+        self.segment = bytes;
+        self
+    }
+
+    /// Makes series of the points of a batch from this number on, until a segment is full.
+    pub(super) fn translate(&self, batch: &Batch, from: usize) -> Translated {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mut taking = Taking {
+            translator: self,
+            segment: Segment::default(),
+            refused: BTreeMap::new(),
+            labels: LabelWriter::default(),
+            reader: PointReader::default(),
+            buffer: Vec::new(),
+            now: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+            skip: from,
+            taken: 0,
+        };
+        let full = batch.chunks().iter().any(|chunk| taking.chunk(chunk.bytes()));
+        let next = full.then_some(from + taking.taken);
+        let lost = taking.segment.sort();
+        if lost > 0 {
+            *taking.refused.entry(Refusal::Duplicate).or_default() += lost;
+        }
+        Translated { segment: taking.segment, refused: taking.refused, next }
+    }
+}
+
+impl<'a> Taking<'a> {
+    /// Takes the points of a chunk; whether the segment is full.
+    fn chunk(&mut self, data: &'a [u8]) -> bool {
+        let translator = self.translator;
+        for group in resource_groups(data) {
+            let resource = group.resource();
+            let of_resource = Shared::of_resource(&resource, &translator.rules);
+            let mut newest = None;
+            let mut full = false;
+            'resource: for scope_group in group.scope_groups() {
+                let shared = of_resource.with_scope(&scope_group, &translator.rules);
+                for metric in scope_group.metrics() {
+                    full = self.metric(&metric, &shared, &mut newest);
+                    if full {
+                        break 'resource;
+                    }
+                }
+            }
+            // Only of a target that has other series.
+            if let Some(newest) = newest {
+                self.target_info(&resource, newest);
+            }
+            if full {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn metric(&mut self, metric: &Metric<'a>, shared: &Shared<'a>, newest: &mut Option<i64>) -> bool {
+        match metric.data {
+            MetricData::Empty => false,
+            MetricData::Gauge(gauge) => self.points(metric, shared, gauge.data_points(), newest),
+            MetricData::Sum(sum) => self.points(metric, shared, sum.data_points(), newest),
+            MetricData::Histogram(data) => self.points(metric, shared, data.data_points(), newest),
+            MetricData::ExponentialHistogram(data) => self.points(metric, shared, data.data_points(), newest),
+            MetricData::Summary(summary) => self.points(metric, shared, summary.data_points(), newest),
+        }
+    }
+
+    /// Takes points until the segment is full, which it returns. `newest` becomes the time of the newest that has a value.
+    fn points<P: PointView<'a>>(
+        &mut self,
+        metric: &Metric<'a>,
+        shared: &Shared<'a>,
+        points: impl Iterator<Item = P> + Clone,
+        newest: &mut Option<i64>,
+    ) -> bool {
+        if self.skip > 0 {
+            let count = points.clone().count();
+            if self.skip >= count {
+                self.skip -= count;
+                return false;
+            }
+        }
+        let target = self.target(metric, shared);
+        for point in points.skip(std::mem::take(&mut self.skip)) {
+            // A part has one point at least, however much is said of its metric.
+            if self.taken > 0 && self.segment.bytes() >= self.translator.segment {
+                return true;
+            }
+            self.taken += 1;
+            let taken = match &target {
+                Ok(target) => self.point(target, &point),
+                Err(refusal) => Err(*refusal),
+            };
+            match taken {
+                Ok(time) => *newest = time.max(*newest),
+                Err(refusal) => *self.refused.entry(refusal).or_default() += 1,
+            }
+        }
+        false
+    }
+
+    fn target<'s>(&mut self, metric: &Metric<'a>, shared: &'s Shared<'a>) -> Result<Target<'s, 'a>, Refusal> {
+        let (kind, temporality) = Kind::of(&metric.data).ok_or(Refusal::Invalid)?;
+        if temporality != Temporality::Cumulative {
+            return Err(Refusal::Temporality);
+        }
+        let name = kind.name_of(metric, &self.translator.namer).ok_or(Refusal::Name)?;
+        let names = Names::of(&name, kind);
+        let unit = Unit::of(metric.unit.as_str()).main;
+        let base = name.strip_suffix("_total").unwrap_or(&name);
+        let unit = if base.ends_with(&unit) { unit } else { String::new() };
+        let help = metric.description.as_str().to_owned();
+        let family = self.segment.family(Family { name, kind, help, unit });
+        Ok(Target { shared, family, kind, names })
+    }
+
+    /// Takes a point; returns its time unless its series has ended.
+    fn point<P: PointView<'a>>(
+        &mut self,
+        target: &Target<'_, 'a>,
+        point: &P,
+    ) -> Result<Option<i64>, Refusal> {
+        let head = point.head();
+        let counts = target.kind != Kind::Gauge;
+        let ended = head.flags & NO_RECORDED_VALUE != 0;
+        let value =
+            if ended { point.shape(&mut self.reader)? } else { point.value(&mut self.reader, counts)? };
+        self.labels.resolve(target.shared, head.attributes, target.kind.reserved());
+        let length: usize = self.labels.labels().map(|(name, value)| name.len() + value.len() + 8).sum();
+        if length > LONGEST_LABELS || length.saturating_mul(value.series()) > LONGEST_POINT {
+            return Err(Refusal::LabelsTooLong);
+        }
+        let time = if head.time == 0 { self.now } else { head.time };
+        // A gauge counts nothing, so it is not counted from anywhere; nor does counting begin after its end.
+        let start = if counts && !ended && head.start <= time { head.start } else { 0 };
+        let moment = Moment { times: (milliseconds(start), milliseconds(time)), ended };
+        let exemplars: Vec<Measured<'a>> =
+            if counts && !ended { measured(head.exemplars).collect() } else { Vec::new() };
+        match value {
+            Value::Number(value) => self.number(target, moment, value, &exemplars),
+            Value::Histogram(value) => self.histogram(target, moment, &value, &exemplars),
+            Value::Exponential(value) => self.exponential(target, moment, value, &exemplars)?,
+            Value::Summary(value) => self.summary(target, moment, &value),
+        }
+        if self.translator.created && start > 0 {
+            let created = self.series(target, &target.names.created, None);
+            let times = (0, moment.times.1);
+            self.segment.push_sample(created, times, moment.times.0 as f64 / 1e3);
+        }
+        Ok((!ended).then_some(moment.times.1))
+    }
+
+    fn number(&mut self, target: &Target<'_, 'a>, moment: Moment, value: f64, exemplars: &[Measured<'a>]) {
+        let series = self.sample(target, moment, &target.names.plain, None, value);
+        self.segment.count_point(series);
+        for exemplar in exemplars {
+            self.segment.push_exemplar(series, moment.times.1, exemplar);
+        }
+    }
+
+    fn histogram(
+        &mut self,
+        target: &Target<'_, 'a>,
+        moment: Moment,
+        histogram: &Histogram,
+        exemplars: &[Measured<'a>],
+    ) {
+        let bounds = &histogram.bounds.values;
+        let mut cumulative: u64 = 0;
+        let finite = histogram.bounds.texts.iter().map(|text| &**text).zip(&histogram.counts);
+        let infinite = std::iter::once(("+Inf", &histogram.count));
+        let last = bounds.len();
+        for (bucket, (bound, count)) in finite.chain(infinite).enumerate() {
+            cumulative = if bucket == last { *count } else { cumulative.saturating_add(*count) };
+            let le = Some(("le", bound));
+            let series = self.sample(target, moment, &target.names.bucket, le, cumulative as f64);
+            for exemplar in exemplars.iter().filter(|exemplar| bucket_of(bounds, exemplar.value) == bucket) {
+                self.segment.push_exemplar(series, moment.times.1, exemplar);
+            }
+        }
+        if histogram.sum.is_some() || moment.ended {
+            self.sample(target, moment, &target.names.sum, None, histogram.sum.unwrap_or_default());
+        }
+        let count = self.sample(target, moment, &target.names.count, None, histogram.count as f64);
+        self.segment.count_point(count);
+    }
+
+    fn exponential(
+        &mut self,
+        target: &Target<'_, 'a>,
+        moment: Moment,
+        histogram: Box<Exponential>,
+        exemplars: &[Measured<'a>],
+    ) -> Result<(), Refusal> {
+        let buckets = histogram.positive.counts.iter().chain(&histogram.negative.counts);
+        let counted = buckets.fold(histogram.zero_count, |total, count| total.saturating_add(*count));
+        // Prometheus takes fewer in buckets than in all only where not all were numbers.
+        if counted != histogram.count && !histogram.sum.is_some_and(f64::is_nan) {
+            return Err(Refusal::Invalid);
+        }
+        let series = self.series(target, &target.names.plain, None);
+        let value = (!moment.ended).then_some(histogram);
+        self.segment.push_histogram(series, moment.times, value);
+        self.segment.count_point(series);
+        for exemplar in exemplars {
+            self.segment.push_exemplar(series, moment.times.1, exemplar);
+        }
+        Ok(())
+    }
+
+    fn summary(&mut self, target: &Target<'_, 'a>, moment: Moment, summary: &Summary) {
+        for (quantile, value) in &summary.quantiles {
+            let quantile = number_text(*quantile);
+            self.sample(target, moment, &target.names.plain, Some(("quantile", &quantile)), *value);
+        }
+        self.sample(target, moment, &target.names.sum, None, summary.sum);
+        let count = self.sample(target, moment, &target.names.count, None, summary.count as f64);
+        self.segment.count_point(count);
+    }
+
+    /// Adds a sample to the series of this name, with the labels of the point and this one.
+    fn sample(
+        &mut self,
+        target: &Target<'_, 'a>,
+        moment: Moment,
+        name: &str,
+        extra: Option<(&str, &str)>,
+        value: f64,
+    ) -> usize {
+        let series = self.series(target, name, extra);
+        self.segment.push_sample(series, moment.times, if moment.ended { STALE } else { value });
+        series
+    }
+
+    fn series(&mut self, target: &Target<'_, 'a>, name: &str, extra: Option<(&str, &str)>) -> usize {
+        self.buffer.clear();
+        write_series(name, extra, self.labels.labels(), &mut self.buffer);
+        self.segment.series(target.family, &self.buffer)
+    }
+
+    fn target_info(&mut self, resource: &Resource<'a>, newest: i64) {
+        let translator = self.translator;
+        let Some(name) = &translator.target_info else { return };
+        if resolve_target(resource, &translator.rules, &mut self.labels).is_none() {
+            return;
+        }
+        self.buffer.clear();
+        write_series(name, None, self.labels.labels(), &mut self.buffer);
+        if self.buffer.len() > LONGEST_LABELS || !translator.targets.is_due(&self.buffer, newest) {
+            return;
+        }
+        let (help, unit) = (TARGET_HELP.to_owned(), String::new());
+        let family = self.segment.family(Family { name: name.clone(), kind: Kind::Gauge, help, unit });
+        let series = self.segment.series(family, &self.buffer);
+        self.segment.push_sample(series, (0, newest), 1.0);
+    }
+}
+
+impl Names {
+    fn of(name: &str, kind: Kind) -> Self {
+        let base = name.strip_suffix("_total").filter(|_| kind == Kind::Counter).unwrap_or(name);
+        Self {
+            plain: name.to_owned(),
+            bucket: format!("{name}_bucket"),
+            sum: format!("{name}_sum"),
+            count: format!("{name}_count"),
+            created: format!("{base}_created"),
+        }
+    }
+}
+
+impl Value {
+    /// How many series a point of this value is, roughly.
+    fn series(&self) -> usize {
+        match self {
+            Self::Number(_) | Self::Exponential(_) => 1,
+            Self::Histogram(histogram) => histogram.bounds.values.len() + 3,
+            Self::Summary(summary) => summary.quantiles.len() + 2,
+        }
+    }
+}
+
+/// Writes the labels of a series in the order of their names.
+fn write_series<'l>(
+    name: &'l str,
+    extra: Option<(&'l str, &'l str)>,
+    labels: impl Iterator<Item = (&'l str, &'l str)>,
+    out: &mut Vec<u8>,
+) {
+    let mut own = [Some(("__name__", name)), extra].into_iter().flatten().peekable();
+    for label in labels {
+        while let Some(before) = own.next_if(|before| before.0 < label.0) {
+            write_labels([before], out);
+        }
+        write_labels([label], out);
+    }
+    write_labels(own, out);
+}

@@ -1,0 +1,92 @@
+//! What a server's answer means.
+//!
+//! By both specifications 5xx and 429 may be sent again and other errors not. But some servers, Prometheus before 3.0
+//! among them, answer 500 to samples that they will never take; those are known by the server's words.
+
+use http::{HeaderMap, StatusCode};
+use sluice_pipeline::{
+    Failure,
+    http::{client::HttpResponse, retry_after},
+    reply::Retry,
+};
+
+use super::{config::ProtobufMessage, request::Holds};
+
+/// Words of a server about samples that it will never take, and the reason that they are counted under.
+const SAMPLES_AT_FAULT: [(&str, &str); 5] = [
+    ("out of order", "out_of_order"),
+    ("duplicate sample", "duplicate"),
+    ("too old", "too_old"),
+    ("out of bounds", "out_of_bounds"),
+    ("label name", "labels"),
+];
+const VERSION_2_UNKNOWN: &str =
+    "it does not take remote write 2.0; set protobuf_message: prometheus.WriteRequest (1.0)";
+const VERSION_2_IGNORED: &str = "it answered without saying what it has written, so it does not know remote write 2.0 and \
+                                 has dropped the data; set protobuf_message: prometheus.WriteRequest (1.0)";
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The server has all.
+    Written,
+    /// The server has this much of it; it will not take the rest.
+    Partly(Holds),
+    /// The server will not take it, for a reason by which that is counted.
+    Rejected {
+        failure: Failure,
+        reason: String,
+        /// Whether one of its samples may be at fault rather than all.
+        divisible: bool,
+    },
+    /// The server may take it later.
+    Later(Failure),
+}
+
+impl Verdict {
+    /// The verdict of an answer to a request that holds this much.
+    pub(super) fn of(response: &HttpResponse, message: ProtobufMessage, holds: Holds) -> Self {
+        let Some(failure) = response.failure() else {
+            return match message {
+                ProtobufMessage::V1 => Self::Written,
+                ProtobufMessage::V2 => Self::of_written(&response.headers, holds),
+            };
+        };
+        let at_fault = SAMPLES_AT_FAULT.iter().find(|(words, _)| failure.message.contains(words));
+        let status = response.status;
+        let passing = status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+        if passing && (at_fault.is_none() || !status.is_server_error()) {
+            let retry = retry_after(&response.headers).map_or(Retry::Backoff, Retry::After);
+            return Self::Later(Failure { retry, ..failure });
+        }
+        let reason = match at_fault {
+            Some((_, reason)) => (*reason).to_owned(),
+            None => format!("http_{}", status.as_u16()),
+        };
+        let divisible = at_fault.is_some() || status == StatusCode::BAD_REQUEST;
+        let unknown = status == StatusCode::UNSUPPORTED_MEDIA_TYPE && message == ProtobufMessage::V2;
+        let message =
+            if unknown { format!("{}: {VERSION_2_UNKNOWN}", failure.message) } else { failure.message };
+        Self::Rejected { failure: Failure { retry: Retry::Permanent, message, ..failure }, reason, divisible }
+    }
+
+    /// By the headers that 2.0 requires.
+    fn of_written(headers: &HeaderMap, holds: Holds) -> Self {
+        let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        let samples = count("x-prometheus-remote-write-samples-written");
+        let histograms = count("x-prometheus-remote-write-histograms-written");
+        let exemplars = count("x-prometheus-remote-write-exemplars-written");
+        if samples.or(histograms).or(exemplars).is_none() {
+            let failure = Failure::permanent(format!("the server took a request, but {VERSION_2_IGNORED}"));
+            return Self::Rejected { failure, reason: "version".to_owned(), divisible: false };
+        }
+        let written = Holds {
+            samples: samples.unwrap_or(0).min(holds.samples),
+            histograms: histograms.unwrap_or(0).min(holds.histograms),
+            exemplars: exemplars.unwrap_or(0).min(holds.exemplars),
+            points: holds.points,
+        };
+        if written == holds { Self::Written } else { Self::Partly(written) }
+    }
+}
