@@ -40,6 +40,7 @@ impl ExporterFactory for PrometheusRemoteWrite {
         summary: "Sends metrics to Prometheus by remote write 1.0 or 2.0, with native histograms and exemplars.",
         signals: same_signals!(Beta: Metrics),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(config: RemoteWriteConfig, context: ExporterContext) -> Result<Arc<dyn Consumer>, BuildError> {

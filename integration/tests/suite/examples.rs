@@ -9,6 +9,14 @@ use sluice_integration::process::{Process, free_address, tied};
 use crate::support::{PATIENCE, Setup, executable, is_root};
 
 const READY: &str = "Everything is ready";
+/// Nobody is there; what needs Kubernetes goes on asking.
+const KUBECONFIG: &str = "apiVersion: v1
+kind: Config
+current-context: test
+contexts: [{name: test, context: {cluster: test, user: test}}]
+clusters: [{name: test, cluster: {server: 'http://127.0.0.1:9'}}]
+users: [{name: test, user: {token: a-secret}}]
+";
 const SECRETS: [&str; 4] = ["TOKEN", "CLIENT_SECRET", "AGENT_PASSWORD", "GATEWAY_PASSWORD"];
 
 fn examples() -> Vec<PathBuf> {
@@ -40,6 +48,7 @@ fn every_example_runs() {
         }
         let setup = Setup::new();
         let config = setup.write("config.yaml", &elsewhere(&example));
+        setup.write("kubeconfig", KUBECONFIG);
         let log = setup.path("sluice.log");
         let mut command = tied(&executable());
         command.arg("run").arg("--config").arg(config).current_dir(setup.directory.path());

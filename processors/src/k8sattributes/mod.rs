@@ -45,6 +45,7 @@ impl ProcessorFactory for K8sAttributes {
         summary: "Adds what Kubernetes knows of the pod that telemetry comes from.",
         signals: same_signals!(Beta: Traces, Metrics, Logs, Profiles),
         absorbs: false,
+        example: include_str!("example.yaml"),
     };
 
     fn build(
