@@ -231,6 +231,51 @@ pipes:
 }
 
 #[test]
+fn what_becomes_of_mixed_queues_and_impossible_ports_of_satellite_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let convert = |other_queue: &str, port: &str| {
+        converted(
+            directory.path(),
+            &format!(
+                r#"
+sharing:
+  clients:
+    - plugin_name: grpc-client
+      finder_type: kubernetes
+      kubernetes_config: {{selector: {{label: app=oap}}, extra_port: {{port: {port}}}}}
+  servers: [{{plugin_name: grpc-server}}]
+pipes:
+  - gatherer: {{receiver: {{plugin_name: grpc-native-log-receiver}}, queue: {{plugin_name: mmap-queue}}}}
+  - gatherer: {{receiver: {{plugin_name: grpc-native-jvm-receiver}}, queue: {{plugin_name: {other_queue}}}}}
+"#
+            ),
+        )
+    };
+    let mixed = convert("memory-queue", "grpc");
+    assert_lines(
+        &mixed,
+        &[
+            "storage: file_storage",
+            "# Not carried over: pipes.gatherer.queue: memory-queue of some pipes; the queue on disk is for all of them, \
+             and their agents are answered once it is synced",
+            "# Not carried over: clients.kubernetes_config.extra_port.port: \"grpc\" is no port; 11800 is taken",
+        ],
+    );
+    assert!(!mixed.contains("port: grpc"), "{mixed}");
+    let empty = convert("mmap-queue", "\"${PORT:}\"");
+    assert_lines(
+        &empty,
+        &[
+            "# Not carried over: clients.kubernetes_config.extra_port.port: PORT is not read; below is what its default \
+           \"\" means. Where it is set, add extensions.oap.kubernetes.port",
+        ],
+    );
+    let plain = convert("mmap-queue", "\"${PORT:11801}\"");
+    assert_lines(&plain, &["port: ${env:PORT:-11801}"]);
+    assert!(!plain.contains("gatherer.queue"), "{plain}");
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let directory = tempfile::tempdir().unwrap();
     let file = "receivers: {otlp: {protocols: {grpc: }}}\n\

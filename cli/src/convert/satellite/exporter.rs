@@ -18,6 +18,11 @@ impl Conversion<'_> {
         if self.has_no_queue() {
             keys.push_str("    sending_queue: {enabled: false}\n");
         } else if is_durable {
+            if has(&self.of_pipes("gatherer", "queue"), "memory-queue") {
+                let why = "memory-queue of some pipes; the queue on disk is for all of them, and their agents are \
+                           answered once it is synced";
+                self.note("pipes.gatherer.queue", why);
+            }
             keys.push_str("    sending_queue:\n      wait_for_result: false\n      storage: file_storage\n");
         }
         self.write(&match keys.is_empty() {

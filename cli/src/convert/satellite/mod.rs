@@ -201,8 +201,15 @@ impl Conversion<'_> {
                 keys.push(format!("      {key}_selector: {}\n", setting.text()));
             }
         }
-        if let Some(port) = self.client("kubernetes_config.extra_port.port").and_then(|port| port.plain()) {
-            keys.push(format!("      port: {port}\n"));
+        let path = "kubernetes_config.extra_port.port";
+        if let Some(port) = self.set_in_client(path, "extensions.oap.kubernetes.port") {
+            match port.plain().filter(|_| port.default().parse::<u16>().is_ok()) {
+                Some(port) => keys.push(format!("      port: {port}\n")),
+                None => {
+                    let why = format!("\"{}\" is no port; 11800 is taken", port.default());
+                    self.note(&format!("clients.{path}"), &why);
+                }
+            }
         }
         self.write(&format!("    kubernetes:\n{}", keys.concat()));
     }
