@@ -28,6 +28,7 @@ pub use self::config::{
     RemoteWriteRetry, TargetInfo,
 };
 use self::writer::RemoteWriter;
+pub use crate::prometheus_model::{ResourceConversion, Selection, TranslationStrategy};
 
 /// The `prometheusremotewrite` exporter.
 pub struct PrometheusRemoteWrite;

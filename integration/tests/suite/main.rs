@@ -69,6 +69,8 @@ mod ready_made;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod remote_write;
+#[cfg(test)]
 mod sdk_node;
 #[cfg(test)]
 mod sdk_python;

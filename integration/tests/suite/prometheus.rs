@@ -18,14 +18,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 use sluice_integration::process::free_address;
 
-use crate::support::{PrometheusServer, Setup, Sluice, eventually, get, post, promtool, python, sum};
+use crate::support::{Answer, PrometheusServer, Setup, Sluice, eventually, get, post, promtool, python, sum};
 
-const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
+pub(crate) const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 const DELTA: i32 = AggregationTemporality::Delta as i32;
-const SECOND: u64 = 1_000_000_000;
-const TRACE: &str = "0102030405060708090a0b0c0d0e0f10";
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const TRACE: &str = "0102030405060708090a0b0c0d0e0f10";
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn traced(value: f64) -> Vec<Exemplar> {
     }]
 }
 
-fn number(value: f64, labels: &[(&str, &str)]) -> NumberDataPoint {
+pub(crate) fn number(value: f64, labels: &[(&str, &str)]) -> NumberDataPoint {
     NumberDataPoint {
         start_time_unix_nano: now() - 60 * SECOND,
         time_unix_nano: now(),
@@ -58,7 +58,7 @@ fn number(value: f64, labels: &[(&str, &str)]) -> NumberDataPoint {
     }
 }
 
-fn metric(name: &str, unit: &str, description: &str, data: Data) -> Metric {
+pub(crate) fn metric(name: &str, unit: &str, description: &str, data: Data) -> Metric {
     Metric {
         name: name.to_owned(),
         unit: unit.to_owned(),
@@ -69,7 +69,7 @@ fn metric(name: &str, unit: &str, description: &str, data: Data) -> Metric {
 }
 
 /// What `peers/python/exposition.py` measures too.
-fn measurements() -> Vec<Metric> {
+pub(crate) fn measurements() -> Vec<Metric> {
     let mut paid = number(3.0, &[("state", "paid")]);
     paid.exemplars = traced(3.0);
     let orders = Sum {
@@ -115,7 +115,7 @@ fn measurements() -> Vec<Metric> {
 }
 
 /// What only some of the formats have, or the official client has not.
-fn others() -> Vec<Metric> {
+pub(crate) fn others() -> Vec<Metric> {
     let exponential = ExponentialHistogram {
         data_points: vec![ExponentialHistogramDataPoint {
             start_time_unix_nano: now() - 60 * SECOND,
@@ -156,11 +156,19 @@ fn exporting(setup: &Setup, keys: &str) -> (Sluice, SocketAddr) {
     (setup.start(&config, setup.http), scraped)
 }
 
-fn send(setup: &Setup, metrics: Vec<Metric>) {
-    let resource = Resource {
-        attributes: attributes(&[("service.name", "shop"), ("host.name", "box")]),
-        ..Resource::default()
-    };
+pub(crate) fn send(setup: &Setup, metrics: Vec<Metric>) {
+    send_from(setup, &[("service.name", "shop"), ("host.name", "box")], metrics);
+}
+
+/// Sends metrics of a resource, all of which must be taken.
+pub(crate) fn send_from(setup: &Setup, resource: &[(&str, &str)], metrics: Vec<Metric>) {
+    let answer = post_from(setup, resource, metrics);
+    assert_eq!((answer.status, answer.body.len()), (200, 0), "{answer:?}");
+}
+
+/// Posts metrics of a resource.
+pub(crate) fn post_from(setup: &Setup, resource: &[(&str, &str)], metrics: Vec<Metric>) -> Answer {
+    let resource = Resource { attributes: attributes(resource), ..Resource::default() };
     let data = MetricsData {
         resource_metrics: vec![ResourceMetrics {
             resource: Some(resource),
@@ -169,8 +177,7 @@ fn send(setup: &Setup, metrics: Vec<Metric>) {
         }],
     };
     let headers = [("content-type", "application/x-protobuf")];
-    let answer = post(setup.http, "/v1/metrics", &headers, data.encode_to_vec());
-    assert_eq!((answer.status, answer.body.len()), (200, 0), "{answer:?}");
+    post(setup.http, "/v1/metrics", &headers, data.encode_to_vec())
 }
 
 /// Labels and value of each series that a query finds, once it finds any.
@@ -190,7 +197,7 @@ pub(crate) fn query(server: &PrometheusServer, query: &str) -> Vec<(Value, f64)>
     found
 }
 
-fn single(server: &PrometheusServer, text: &str) -> f64 {
+pub(crate) fn single(server: &PrometheusServer, text: &str) -> f64 {
     let [(_, value)] = query(server, text).try_into().unwrap();
     value
 }
@@ -211,7 +218,7 @@ pub(crate) fn traces(server: &PrometheusServer, name: &str) -> Vec<String> {
 }
 
 /// What every format says of the measurements.
-fn assert_measured(server: &PrometheusServer, one: &str) {
+pub(crate) fn assert_measured(server: &PrometheusServer, one: &str) {
     let orders = query(server, "orders_total");
     let told: Vec<(&str, &str, f64)> = orders
         .iter()

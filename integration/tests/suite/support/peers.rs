@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use sluice_integration::process::{Process, free_address, tied};
 
-use super::PATIENCE;
+use super::{PATIENCE, eventually, get};
 
 /// What a client printed on its standard output.
 pub(crate) fn python(script: &str, arguments: &[&str]) -> Option<String> {
@@ -124,16 +124,13 @@ pub(crate) fn promtool() -> Option<PathBuf> {
 /// A Prometheus that scrapes one address every second. It is killed with its owner.
 pub(crate) struct PrometheusServer {
     pub(crate) address: SocketAddr,
-    _process: Process,
+    process: Process,
 }
 
 impl PrometheusServer {
-    /// Starts it with these features in an empty directory.
+    /// Starts one that scrapes, with these features, in an empty directory.
     pub(crate) fn start(directory: &Path, scraped: SocketAddr, features: &str) -> Option<Self> {
-        let program = require("prometheus/prometheus")?;
-        let address = free_address().unwrap();
-        let config = directory.join("prometheus.yaml");
-        let text = format!(
+        let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs:
   - job_name: sluice
@@ -141,15 +138,35 @@ scrape_configs:
     static_configs: [{{targets: ['{scraped}']}}]
 "
         );
-        std::fs::write(&config, text).unwrap();
+        Self::run(directory, free_address().unwrap(), &config, features)
+    }
+
+    /// Starts one that is written to, with what it has stored in the directory before.
+    pub(crate) fn receiving(directory: &Path, address: SocketAddr, features: &str) -> Option<Self> {
+        let features = format!("{features} --web.enable-remote-write-receiver");
+        let server = Self::run(directory, address, "", &features)?;
+        eventually("Prometheus is ready", || get(address, "/-/ready").status == 200);
+        Some(server)
+    }
+
+    fn run(directory: &Path, address: SocketAddr, config: &str, features: &str) -> Option<Self> {
+        let program = require("prometheus/prometheus")?;
+        let path = directory.join("prometheus.yaml");
+        std::fs::write(&path, config).unwrap();
         let mut command = tied(&program);
-        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--config.file={}", path.display()));
         command.arg(format!("--storage.tsdb.path={}", directory.join("prometheus").display()));
-        command.arg(format!("--web.listen-address={address}")).arg(format!("--enable-feature={features}"));
+        command.arg(format!("--web.listen-address={address}"));
+        command.args(format!("--enable-feature={features}").split(' '));
         command.arg("--log.level=warn").current_dir(directory);
         let mut process = Process::start(&mut command, &directory.join("prometheus.log")).unwrap();
         process.wait_until_listening(address, PATIENCE).unwrap();
-        Some(Self { address, _process: process })
+        Some(Self { address, process })
+    }
+
+    /// Ends it and waits until it has.
+    pub(crate) fn stop(self) {
+        self.process.stop(PATIENCE).unwrap();
     }
 }
 

@@ -257,7 +257,9 @@ impl Reader {
                 }
                 Some((number, answer)) = under_way.next(), if !under_way.is_empty() => {
                     if let Ok(reply) = answer {
-                        self.settle(store, number, &reply, closing.is_cancelled()).await;
+                        // Who is hurried no longer repeats, and closes soon.
+                        let ending = closing.is_cancelled() || self.backlog.attempts.hurried.is_cancelled();
+                        self.settle(store, number, &reply, ending).await;
                     }
                 }
                 () = self.backlog.taken(), if !closed && !is_reading => {}
@@ -267,8 +269,8 @@ impl Reader {
     }
 
     /// Records what came of a batch. One that failed only because of the shutdown stays for the next start.
-    async fn settle(&self, store: &dyn DurableQueue, number: u64, reply: &Reply, closing: bool) {
-        if closing && may_succeed_later(reply) {
+    async fn settle(&self, store: &dyn DurableQueue, number: u64, reply: &Reply, ending: bool) {
+        if ending && may_succeed_later(reply) {
             return;
         }
         let settled = store.settle(number, reply).await;

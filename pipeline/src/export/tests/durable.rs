@@ -175,6 +175,20 @@ async fn what_was_not_delivered_at_the_shutdown_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_tried_while_the_receivers_stop_stays_too() {
+    let destination = Arc::new(Destination::new(|_, _| busy()));
+    let store = Arc::new(Store::default());
+    let exporter = start_in(&destination, config(), &with_storage(Some(&store)));
+    offer(&*exporter, batch(1)).await;
+    wait(1_000).await;
+    exporter.hurry();
+    offer(&*exporter, batch(2)).await;
+    wait(1_000).await;
+    exporter.drain(in_seconds(10)).await;
+    assert_eq!((store.settled(), store.unsettled()), (vec![], 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn records_are_batched_and_settled_one_by_one() {
     let destination = Arc::new(Destination::healthy());
     let store = Arc::new(Store::default());
