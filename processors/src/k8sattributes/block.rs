@@ -1,10 +1,6 @@
 //! Attributes that are encoded once and then added to many resources.
 
-use sluice_pipeline::otlp::{
-    view::{KeyValue, View},
-    wire::Fields,
-    write::Writer,
-};
+use sluice_pipeline::otlp::{wire::Fields, write::Writer};
 
 /// The number of the attributes in a resource.
 const ATTRIBUTES: u32 = 1;
@@ -113,7 +109,8 @@ impl Block {
 
     /// The fields of the resource one by one, with their keys.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        Fields::of(&self.bytes).flatten().map(|field| (field.raw, KeyValue::of(field.value.bytes()).key))
+        let first = |pair| Fields::of(pair).flatten().next().map_or(&[][..], |key| key.value.bytes());
+        Fields::of(&self.bytes).flatten().map(move |field| (field.raw, first(field.value.bytes())))
     }
 
     /// The bits of the keys that the block may have in common with these; 0 if it has none.
@@ -133,7 +130,7 @@ pub(super) fn bit(key: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use sluice_pipeline::otlp::view::{AnyValue, Repeated};
+    use sluice_pipeline::otlp::view::{AnyValue, KeyValue, Repeated};
 
     use super::*;
 
