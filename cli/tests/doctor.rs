@@ -132,8 +132,10 @@ fn texts(node: &Node, path: &str) -> Vec<String> {
 
 fn documents() -> (Node, Node) {
     let file = deployment("kubernetes/daemonset.yaml");
-    let (first, second) = file.split_once("\n---\n").unwrap();
-    (yaml(first), yaml(second))
+    let documents: Vec<Node> = file.split("\n---\n").map(yaml).collect();
+    let of_kind =
+        |kind: &str| documents.iter().find(|document| text(document, "kind") == kind).unwrap().clone();
+    (of_kind("ConfigMap"), of_kind("DaemonSet"))
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub(super) const TOKENS: &[&[u8]] = &[
     b"\"metadata\":null",
     b"\"resourceVersion\":1",
     b"\"podIP\":\"::1\"",
+    b"\"restartCount\":-1",
+    b"\"containerStatuses\":[null]",
     b"\"items\":null",
     b"\"code\":65536",
     b"null",
@@ -21,8 +23,12 @@ pub(super) const TOKENS: &[&[u8]] = &[
 ];
 
 pub(super) fn seeds() -> Vec<Vec<u8>> {
-    let pod = r#"{"kind":"Pod","metadata":{"name":"oap-0","namespace":"a","uid":"1","resourceVersion":"7","labels":{"app":"oap"}},
-        "status":{"phase":"Running","podIP":"10.0.0.1","conditions":[{"type":"Ready","status":"True"}]}}"#
+    let pod = r#"{"kind":"Pod","metadata":{"name":"oap-0","namespace":"a","uid":"1","resourceVersion":"7","labels":{"app":"oap"},
+        "annotations":{"a":"b"},"ownerReferences":[{"kind":"ReplicaSet","name":"oap","uid":"2"}]},
+        "spec":{"nodeName":"n","hostNetwork":false,"containers":[{"name":"c","image":"i:1"}]},
+        "status":{"phase":"Running","podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.1"}],"startTime":"2026-01-01T00:00:00Z",
+        "conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"c","containerID":"containerd://1",
+        "restartCount":1,"lastState":{"terminated":{"containerID":"containerd://0"}}}]}}"#
         .replace('\n', "");
     let slice = r#"{"metadata":{"name":"oap-x"},"endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}},
         {"addresses":["10.0.0.2"],"conditions":{"ready":null}}]}"#;

@@ -41,6 +41,8 @@ mod kernel_tcp;
 #[cfg(test)]
 mod kernel_tracers;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod memory;

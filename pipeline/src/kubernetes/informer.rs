@@ -2,8 +2,7 @@
 
 use std::{
     any::{Any, TypeId},
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -18,6 +17,7 @@ use super::{
     access::Access,
     api::{Api, Event, PAGE},
     error::KubernetesError,
+    objects::{Listed, MOST, Objects, Observer},
     resources::{Keep, Resource},
 };
 use crate::{
@@ -25,10 +25,6 @@ use crate::{
     telemetry::names,
 };
 
-/// How many objects of a selection are kept.
-const MOST: usize = 100_000;
-/// How many bytes of texts of a selection are kept.
-const MOST_BYTES: usize = 256 << 20;
 /// How many pages a list has at most: twice as many as full ones, since what is selected may be spread thinly.
 const MOST_PAGES: usize = 2 * MOST / PAGE;
 /// The reason of failures that nothing mends but a role.
@@ -53,29 +49,9 @@ pub struct Informer<R> {
     task: JoinHandle<()>,
 }
 
-/// Hears what happens to the objects, in the task that watches them: it must be quick, and ask the informer nothing.
-pub trait Observer<R>: Send + Sync {
-    /// The object is there, as it is now.
-    fn set(&self, object: &Arc<R>);
-    /// The object is gone, or no longer selected.
-    fn removed(&self, object: &Arc<R>);
-    /// That was all for now.
-    fn settled(&self) {}
-}
-
 struct State<R> {
-    keep: Keep,
-    objects: RwLock<Objects<R>>,
-    observers: Mutex<Vec<Weak<dyn Observer<R>>>>,
-    /// How often the objects have changed; 0 until there was a list.
-    changes: watch::Sender<u64>,
+    objects: Objects<R>,
     trouble: Mutex<Option<Trouble>>,
-}
-
-struct Objects<R> {
-    known: HashMap<Key, Arc<R>>,
-    /// About how many bytes of texts they are.
-    bytes: usize,
 }
 
 /// Why the objects are not current.
@@ -83,9 +59,6 @@ struct Trouble {
     message: String,
     was_told: bool,
 }
-
-/// Namespace and name.
-type Key = (String, String);
 
 /// How long things take.
 #[derive(Clone, Copy, Debug)]
@@ -197,13 +170,7 @@ impl<R: Resource> Informer<R> {
         context: &ComponentContext,
     ) -> Result<Self, BuildError> {
         let api = Api::new(access, context)?;
-        let state = Arc::new(State {
-            keep: keep.clone(),
-            objects: RwLock::new(Objects { known: HashMap::new(), bytes: 0 }),
-            observers: Mutex::default(),
-            changes: watch::Sender::new(0),
-            trouble: Mutex::default(),
-        });
+        let state = Arc::new(State { objects: Objects::new(keep.clone()), trouble: Mutex::default() });
         let follow = follow(Arc::clone(&state), api, selection.clone(), timing);
         let task = context.status.supervise(kind, &context.id, "watching Kubernetes", follow);
         Ok(Self { state, task })
@@ -212,29 +179,24 @@ impl<R: Resource> Informer<R> {
     /// The objects that there are, in no order.
     #[must_use]
     pub fn objects(&self) -> Vec<Arc<R>> {
-        self.state.objects().known.values().cloned().collect()
+        self.state.objects.all()
     }
 
     /// The object of this name.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<R>> {
-        self.state.objects().known.get(&(namespace.to_owned(), name.to_owned())).cloned()
+        self.state.objects.get(namespace, name)
     }
 
     /// Tells the observer what there is and, as long as it is there, what happens from now on.
     pub fn observe(&self, observer: &Arc<dyn Observer<R>>) {
-        // Nothing happens in between: whoever changes the objects holds the observers.
-        let mut observers = self.state.observers();
-        let objects = self.objects();
-        objects.iter().for_each(|object| observer.set(object));
-        observer.settled();
-        observers.push(Arc::downgrade(observer));
+        self.state.objects.observe(observer);
     }
 
     /// Counts how often the objects have changed; 0 until they have been listed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.state.changes.subscribe()
+        self.state.objects.changes()
     }
 
     /// Waits until the objects have been listed, at most this long.
@@ -264,14 +226,6 @@ impl<R> Drop for Informer<R> {
 }
 
 impl<R: Resource> State<R> {
-    fn objects(&self) -> std::sync::RwLockReadGuard<'_, Objects<R>> {
-        self.objects.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn observers(&self) -> std::sync::MutexGuard<'_, Vec<Weak<dyn Observer<R>>>> {
-        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn trouble(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,102 +237,16 @@ impl<R: Resource> State<R> {
         }
     }
 
-    /// Changes the objects, and tells those who wait for it; `tell` what the observers hear of it.
-    fn change<T>(&self, change: impl FnOnce(&mut Objects<R>) -> T, tell: impl Fn(&dyn Observer<R>, &T)) {
-        let mut observers = self.observers();
-        let changed = change(&mut self.objects.write().unwrap_or_else(PoisonError::into_inner));
-        observers.retain(|observer| {
-            let Some(observer) = observer.upgrade() else { return false };
-            tell(&*observer, &changed);
-            observer.settled();
-            true
-        });
-        drop(observers);
-        self.changes.send_modify(|changes| *changes += 1);
-    }
-
-    /// Puts these in place of what there was.
-    fn replace(&self, mut found: HashMap<Key, Arc<R>>, bytes: usize) {
-        self.change(
-            |objects| {
-                let mut gone = std::mem::take(&mut objects.known);
-                let mut news = Vec::new();
-                for (key, object) in &mut found {
-                    match gone.remove(key) {
-                        // What is known already stays itself.
-                        Some(known) if is_same(&*known, &**object) => *object = known,
-                        _ => news.push(Arc::clone(object)),
-                    }
-                }
-                (objects.known, objects.bytes) = (found, bytes);
-                (gone, news)
-            },
-            |observer, (gone, news)| {
-                gone.values().for_each(|object| observer.removed(object));
-                news.iter().for_each(|object| observer.set(object));
-            },
-        );
-    }
-
-    fn set(&self, object: R, selection: &Selection) -> Result<(), KubernetesError> {
-        let (key, object) = keyed(object);
-        let what = || selection.what(R::PLURAL);
-        let (known, bytes) = {
-            let objects = self.objects();
-            let replaced = objects.known.get(&key).map(|known| known.size());
-            if replaced.is_none() && objects.known.len() >= MOST {
-                return Err(KubernetesError::TooMany { what: what(), limit: MOST });
-            }
-            (replaced.unwrap_or_default(), objects.bytes)
-        };
-        let bytes = bytes.saturating_sub(known) + object.size();
-        if bytes > MOST_BYTES {
-            return Err(KubernetesError::TooMuch { what: what(), limit: MOST_BYTES });
-        }
-        self.change(
-            |objects| {
-                objects.bytes = bytes;
-                objects.known.insert(key, Arc::clone(&object));
-            },
-            |observer, ()| observer.set(&object),
-        );
-        Ok(())
-    }
-
-    fn remove(&self, object: R) {
-        let (key, _) = keyed(object);
-        self.change(
-            |objects| {
-                let gone = objects.known.remove(&key);
-                objects.bytes = objects.bytes.saturating_sub(gone.as_ref().map_or(0, |gone| gone.size()));
-                gone
-            },
-            |observer, gone| gone.iter().for_each(|gone| observer.removed(gone)),
-        );
-    }
-
     /// Puts a complete list in place of what there was; the version of it.
     async fn list(&self, api: &Api, selection: &Selection) -> Result<String, KubernetesError> {
-        let mut found = HashMap::new();
-        let mut bytes = 0;
+        let mut found = Listed::default();
         let mut continues = String::new();
         for _ in 0..MOST_PAGES {
             let page = api.list::<R>(selection, &continues).await?;
             let (known, is_empty) = (found.len(), page.items.is_empty());
-            for mut object in page.items {
-                object.trim(&self.keep);
-                bytes += object.size();
-                let (key, object) = keyed(object);
-                found.insert(key, object);
-            }
-            if bytes > MOST_BYTES {
-                return Err(KubernetesError::TooMuch { what: selection.what(R::PLURAL), limit: MOST_BYTES });
-            }
-            if found.len() > MOST {
-                return Err(KubernetesError::TooMany { what: selection.what(R::PLURAL), limit: MOST });
-            }
+            page.items.into_iter().try_for_each(|object| self.objects.list(&mut found, object, selection))?;
             if page.metadata.continues.is_empty() {
-                self.replace(found, bytes);
+                self.objects.replace(found);
                 return Ok(page.metadata.resource_version);
             }
             // A page may be empty and not the last (ListOptions.limit), but each leads on.
@@ -404,15 +272,14 @@ impl<R: Resource> State<R> {
         self.recover(selection);
         while let Some(event) = watch.next().await? {
             let reached = match event {
-                Event::Set(mut object) => {
+                Event::Set(object) => {
                     let reached = object.metadata().resource_version.clone();
-                    object.trim(&self.keep);
-                    self.set(object, selection)?;
+                    self.objects.set(object, selection)?;
                     reached
                 }
                 Event::Removed(object) => {
                     let reached = object.metadata().resource_version.clone();
-                    self.remove(object);
+                    self.objects.remove(&object);
                     reached
                 }
                 Event::Bookmark(reached) => reached,
@@ -423,17 +290,6 @@ impl<R: Resource> State<R> {
         }
         Ok(())
     }
-}
-
-/// Whether both are the same version of an object.
-fn is_same<R: Resource>(one: &R, other: &R) -> bool {
-    let (one, other) = (one.metadata(), other.metadata());
-    one.uid == other.uid && one.resource_version == other.resource_version && !one.resource_version.is_empty()
-}
-
-fn keyed<R: Resource>(object: R) -> (Key, Arc<R>) {
-    let metadata = object.metadata();
-    ((metadata.namespace.clone(), metadata.name.clone()), Arc::new(object))
 }
 
 /// Lists and watches, for ever. After a failure it pauses, longer each time; until a list succeeds again the objects stay.

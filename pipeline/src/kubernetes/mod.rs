@@ -13,6 +13,7 @@ mod error;
 pub mod fuzzing;
 mod informer;
 mod kubeconfig;
+mod objects;
 mod resources;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -23,7 +24,8 @@ pub use self::{
     access::Access,
     config::ApiConfig,
     error::{KubernetesError, Refusal},
-    informer::{Informer, Observer, Selection, shared},
+    informer::{Informer, Selection, shared},
+    objects::Observer,
     resources::{
         Condition, Container, ContainerState, ContainerStatus, DaemonSet, Deployment, EndpointSlice, Job,
         Keep, Metadata, Namespace, Node, OwnerReference, Pod, PodAddress, PodSpec, PodStatus, ReplicaSet,

@@ -1,9 +1,6 @@
 //! Attributes that are encoded once and then added to many resources.
 
-use sluice_pipeline::otlp::{
-    view::{KeyValue, Repeated},
-    write::Writer,
-};
+use sluice_pipeline::otlp::{wire::Fields, write::Writer};
 
 /// The number of the attributes in a resource.
 const ATTRIBUTES: u32 = 1;
@@ -110,18 +107,22 @@ impl Block {
         self.bytes.is_empty()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = KeyValue<'_>> {
-        Repeated::all(&self.bytes, ATTRIBUTES)
+    /// The fields of the resource one by one, with their keys.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let first = |pair| Fields::of(pair).flatten().next().map_or(&[][..], |key| key.value.bytes());
+        Fields::of(&self.bytes).flatten().map(move |field| (field.raw, first(field.value.bytes())))
     }
 
-    pub(super) fn contains(&self, key: &[u8]) -> bool {
-        self.keys & bit(key) != 0 && self.iter().any(|pair| pair.key == key)
+    /// The bits of the keys that the block may have in common with these; 0 if it has none.
+    #[inline]
+    pub(super) fn shares<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> u64 {
+        keys.fold(0, |bits, key| bits | bit(key)) & self.keys
     }
 }
 
 /// The bit of a key: by its length and its last and middle letter, in which names of attributes differ most.
 #[inline]
-fn bit(key: &[u8]) -> u64 {
+pub(super) fn bit(key: &[u8]) -> u64 {
     let letter = |place: usize| key.get(place).copied().map_or(0, usize::from);
     let (last, middle) = (letter(key.len().wrapping_sub(1)), letter(key.len() / 2));
     1 << ((key.len() * 11 + last * 7 + middle) % 64)
@@ -129,7 +130,7 @@ fn bit(key: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use sluice_pipeline::otlp::view::AnyValue;
+    use sluice_pipeline::otlp::view::{AnyValue, KeyValue, Repeated};
 
     use super::*;
 
@@ -149,8 +150,7 @@ mod tests {
         assert!(others.without(&pairs).is_empty());
 
         let block = pairs.encoded();
-        let read: Vec<String> = block
-            .iter()
+        let read: Vec<String> = Repeated::<KeyValue<'_>>::all(block.bytes(), ATTRIBUTES)
             .map(|pair| {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                 let value = match pair.value {
@@ -168,6 +168,8 @@ mod tests {
             })
             .collect();
         assert_eq!(read, ["a=2", "c=x|y", "d=5"]);
-        assert!(block.contains(b"a") && block.contains(b"d") && !block.contains(b"b"));
+        assert_eq!(block.fields().map(|(_, key)| key).collect::<Vec<_>>(), [b"a", b"c", b"d"]);
+        assert_eq!(block.fields().map(|(field, _)| field.len()).sum::<usize>(), block.bytes().len());
+        assert!(block.shares([&b"a"[..], b"other"].into_iter()) != 0);
     }
 }

@@ -7,12 +7,13 @@ use sluice_pipeline::{
     otlp::{
         rewrite::{self, Attributes, Editor, Part, Visit, value},
         view::{AnyValue, Repeated, Text, View},
+        wire::Fields,
     },
 };
 
 use super::{
     association::Associations,
-    block::Block,
+    block::{self, Block},
     catalogue::{Catalogue, State},
     config::Field,
     metrics::Tally,
@@ -115,7 +116,7 @@ impl Enrich<'_> {
                 && let Some(block) = self.state.related(kind, name.as_str())
             {
                 // Several may have the same key.
-                add_one_by_one(block, pairs, resource);
+                add_one_by_one(block, resource);
             }
         }
         if self.catalogue.rules.has(Field::ServiceNamespace)
@@ -146,7 +147,7 @@ fn pairs(resource: &[u8]) -> Pairs<'_> {
     let mut pairs = Vec::with_capacity(16);
     pairs.extend(Repeated::<&[u8]>::all(resource, 1).map(|pair| {
         let mut parts = (&[][..], &[][..]);
-        for field in sluice_pipeline::otlp::wire::Fields::of(pair).flatten() {
+        for field in Fields::of(pair).flatten() {
             match field.number {
                 1 => parts.0 = field.value.bytes(),
                 2 => parts.1 = field.value.bytes(),
@@ -174,28 +175,44 @@ fn number(value: &[u8]) -> Option<i64> {
     }
 }
 
-/// Adds a block as it stands if the resource has none of its attributes, as nearly always.
+/// Adds what the resource does not have of a block, all at once: nearly always that is the block as it stands, or without
+/// what the pod was found by.
 fn add(block: &Block, pairs: &Pairs<'_>, resource: &mut Part<'_>) {
-    if block.is_empty() {
+    let shared = block.shares(pairs.iter().map(|(key, _)| *key));
+    if shared == 0 {
+        if !block.is_empty() {
+            resource.append(|writer| writer.raw(block.bytes()));
+        }
         return;
     }
-    if pairs.iter().any(|(key, _)| block.contains(key)) {
-        add_one_by_one(block, pairs, resource);
-    } else {
-        resource.append(|writer| writer.raw(block.bytes()));
+    let mut replaced: Vec<(&[u8], &[u8])> = Vec::new();
+    resource.append(|writer| {
+        for (field, key) in block.fields() {
+            let own = pairs.iter().find(|(own, _)| block::bit(key) & shared != 0 && *own == key);
+            match own {
+                None => writer.raw(field),
+                Some((_, value)) if is_free(key, value, pairs) => replaced.push((key, field)),
+                Some(_) => {}
+            }
+        }
+    });
+    for (key, field) in replaced {
+        if let Some(attributes) = resource.attributes() {
+            attributes.update(key, field_value(field));
+        }
     }
 }
 
-#[cold]
-fn add_one_by_one(block: &Block, pairs: &Pairs<'_>, resource: &mut Part<'_>) {
+/// Whether an attribute that a resource has is to be replaced.
+fn is_free(key: &[u8], value: &[u8], pairs: &Pairs<'_>) -> bool {
+    let is_empty = matches!(AnyValue::of(value), AnyValue::Empty | AnyValue::String([]));
+    is_empty || key == SERVICE_NAME && is_made_up(pairs)
+}
+
+fn add_one_by_one(block: &Block, resource: &mut Part<'_>) {
     let Some(attributes) = resource.attributes() else { return };
-    for pair in block.iter() {
-        let encoded = pair_value(pair.message);
-        if pair.key == SERVICE_NAME && is_made_up(pairs) {
-            attributes.update(SERVICE_NAME, encoded);
-        } else {
-            set(attributes, pair.key, encoded);
-        }
+    for (field, key) in block.fields() {
+        set(attributes, key, field_value(field));
     }
 }
 
@@ -205,9 +222,11 @@ fn is_made_up(pairs: &Pairs<'_>) -> bool {
     !name.is_empty() && name == text(pairs, EXECUTABLE_NAME)
 }
 
-fn pair_value(pair: &[u8]) -> &[u8] {
-    let mut fields = sluice_pipeline::otlp::wire::Fields::of(pair).flatten();
-    fields.find(|field| field.number == 2).map_or(&[], |field| field.value.bytes())
+/// The value of an attribute that stands as a field of a resource.
+fn field_value(field: &[u8]) -> &[u8] {
+    let content = Fields::of(field).flatten().next().map_or(&[][..], |field| field.value.bytes());
+    let value = Fields::of(content).flatten().find(|field| field.number == 2);
+    value.map_or(&[], |field| field.value.bytes())
 }
 
 /// Sets an attribute that is absent or empty; says whether it did.

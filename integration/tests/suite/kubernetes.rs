@@ -1,0 +1,469 @@
+//! `k8sattributes` before an API server of the test's: pods come, change and go, and the server is not always well.
+
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use sluice_integration::process::free_address;
+use sluice_pipeline::kubernetes::testing::{ApiServer, Behaviour};
+use tokio::runtime::Runtime;
+
+use crate::support::{
+    PrometheusServer, Setup, Sluice, ZipkinServer,
+    certificates::issue_all,
+    eventually, get, is_root,
+    kernel::{Nginx, free_health, start},
+    lines, post, sum,
+};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// A cluster and a kubeconfig file for it.
+struct Cluster {
+    server: ApiServer,
+    runtime: Runtime,
+}
+
+impl Cluster {
+    fn start(setup: &Setup) -> Self {
+        let runtime = Runtime::new().unwrap();
+        issue_all(setup, &[("api", 2100)]);
+        let read = |name: &str| fs::read_to_string(setup.path(name)).unwrap();
+        let server = runtime.block_on(ApiServer::start(&read("api.crt"), &read("api.key"))).unwrap();
+        let kubeconfig = format!(
+            "current-context: test
+contexts: [{{name: test, context: {{cluster: test, user: sluice}}}}]
+clusters: [{{name: test, cluster: {{server: 'https://localhost:{}', certificate-authority: ca.crt}}}}]
+users: [{{name: sluice, user: {{token: secret-token}}}}]
+",
+            server.address.port()
+        );
+        setup.write("kubeconfig", &kubeconfig);
+        Self { server, runtime }
+    }
+
+    fn pod(&self, name: &str, address: &str) {
+        self.server.set_of("pods", "shop", name, pod(name, address));
+    }
+
+    /// As a server does that is updated.
+    fn restart(&mut self) {
+        self.server.stop();
+        self.runtime.block_on(self.server.start_again()).unwrap();
+    }
+}
+
+fn pod(name: &str, address: &str) -> Value {
+    json!({
+        "metadata": {
+            "uid": format!("uid-{name}"), "labels": {"team": "blue"}, "creationTimestamp": "2026-01-02T03:04:05Z",
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "cart-6c45f8d6f6", "uid": "rs"}],
+        },
+        "spec": {"nodeName": "node-1", "containers": [{"name": "app", "image": "shop/cart:1.2"}]},
+        "status": {
+            "phase": "Running", "podIP": address, "startTime": "2026-01-02T03:04:06Z",
+            "containerStatuses": [{"name": "app", "containerID": format!("containerd://id-{name}"), "restartCount": 0}],
+        },
+    })
+}
+
+/// Traces through the processor with these keys, to a file.
+fn config(setup: &Setup, keys: &str) -> String {
+    let processor = format!(
+        "processors:
+  k8sattributes:
+    auth_type: kubeConfig
+    kube_config_path: kubeconfig
+{keys}
+exporters:
+  file: {{path: out.jsonl}}"
+    );
+    setup
+        .config(&processor, "    traces: {receivers: [otlp], processors: [k8sattributes], exporters: [file]}")
+}
+
+/// Sends a span with a resource of these attributes, and gives those that it came out with.
+fn enriched(setup: &Setup, attributes: &Value) -> Value {
+    let pairs: Vec<Value> = attributes
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": {"stringValue": value}}))
+        .collect();
+    let before = lines(&fs::read_to_string(setup.path("out.jsonl")).unwrap_or_default()).len();
+    let body = json!({"resourceSpans": [{
+        "resource": {"attributes": pairs},
+        "scopeSpans": [{"spans": [{
+            "traceId": "5b8efff798038103d269b633813fc60d", "spanId": "eee19b7ec3c1b174", "name": "a", "kind": 2,
+            "startTimeUnixNano": "1", "endTimeUnixNano": "2",
+        }]}],
+    }]});
+    assert_eq!(post(setup.http, "/v1/traces", &[JSON], body.to_string()).status, 200);
+    let mut found = Value::Null;
+    eventually("the span comes out", || {
+        let text = fs::read_to_string(setup.path("out.jsonl")).unwrap_or_default();
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        let documents = lines(complete);
+        found = documents.last().cloned().unwrap_or_default();
+        documents.len() > before
+    });
+    let pairs = found["resourceSpans"][0]["resource"]["attributes"].as_array().cloned().unwrap_or_default();
+    pairs
+        .into_iter()
+        .map(|pair| (pair["key"].as_str().unwrap().to_owned(), pair["value"]["stringValue"].clone()))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn by_ip(setup: &Setup, address: &str) -> Value {
+    enriched(setup, &json!({"k8s.pod.ip": address}))
+}
+
+fn failures(setup: &Setup, reason: &str) -> usize {
+    sum(setup.telemetry, "sluice_kubernetes_failed_requests", &format!("reason=\"{reason}\""))
+}
+
+#[test]
+fn pods_come_change_and_go() {
+    let setup = Setup::new();
+    let cluster = Cluster::start(&setup);
+    cluster.pod("cart-1", "10.0.0.1");
+    // This machine's, for the association by connection.
+    cluster.pod("local", "127.0.0.1");
+    let keys = "    wait_for_metadata: true
+    pod_delete_grace_period: 400ms
+    extract:
+      metadata: [k8s.pod.name, k8s.pod.uid, k8s.namespace.name, k8s.deployment.name, k8s.deployment.uid, k8s.node.name,
+        k8s.cluster.uid, k8s.container.name, container.image.tag, service.name]
+      labels:
+        - {key: team}
+        - {key_regex: 'example\\.com/(.*)', tag_name: '$$1', from: namespace}";
+    cluster.server.set_of("namespaces", "", "kube-system", json!({"metadata": {"uid": "cluster-1"}}));
+    let labels = json!({"metadata": {"uid": "ns", "labels": {"example.com/cost": "7"}}});
+    cluster.server.set_of("namespaces", "", "shop", labels);
+    let owners = json!([{"kind": "Deployment", "name": "cart", "uid": "deployment-1"}]);
+    let set = json!({"metadata": {"uid": "rs", "ownerReferences": owners}});
+    cluster.server.set_of("replicasets", "shop", "cart-6c45f8d6f6", set);
+    let sluice = setup.start(&config(&setup, keys), setup.http);
+
+    let found = by_ip(&setup, "10.0.0.1");
+    assert_eq!(
+        found,
+        json!({
+            "k8s.pod.ip": "10.0.0.1", "k8s.pod.name": "cart-1", "k8s.pod.uid": "uid-cart-1",
+            "k8s.namespace.name": "shop", "k8s.deployment.name": "cart", "k8s.deployment.uid": "deployment-1",
+            "k8s.node.name": "node-1", "k8s.cluster.uid": "cluster-1", "k8s.container.name": "app",
+            "container.image.tag": "1.2", "service.name": "cart", "k8s.pod.labels.team": "blue", "cost": "7",
+        })
+    );
+    assert_eq!(enriched(&setup, &json!({}))["k8s.pod.name"], "local", "by the address of the client");
+    assert!(by_ip(&setup, "10.0.0.2").get("k8s.pod.name").is_none());
+
+    cluster.pod("cart-2", "10.0.0.2");
+    eventually("the new pod is known", || by_ip(&setup, "10.0.0.2")["k8s.pod.name"] == "cart-2");
+    let mut changed = pod("cart-1", "10.0.0.1");
+    changed["metadata"]["labels"]["team"] = "red".into();
+    cluster.server.set_of("pods", "shop", "cart-1", changed);
+    eventually("the label is known", || by_ip(&setup, "10.0.0.1")["k8s.pod.labels.team"] == "red");
+    cluster.server.remove_of("pods", "shop", "cart-1");
+    cluster.pod("cart-3", "10.0.0.3");
+    eventually("it is told", || by_ip(&setup, "10.0.0.3")["k8s.pod.name"] == "cart-3");
+    eventually("what is gone is forgotten", || by_ip(&setup, "10.0.0.1").get("k8s.pod.name").is_none());
+
+    assert!(sum(setup.telemetry, "sluice_processor_k8sattributes_resources", "result=\"associated\"") >= 5);
+    assert!(sum(setup.telemetry, "sluice_processor_k8sattributes_resources", "result=\"unknown\"") >= 2);
+    let asked = cluster.server.asked();
+    assert!(asked.iter().all(|asked| asked.authorization == "Bearer secret-token"), "{asked:?}");
+    let lists = |plural: &str| {
+        let list = |path: &str| path.contains(&format!("/{plural}?limit=")) && !path.contains("watch=");
+        asked.iter().filter(|asked| list(&asked.path)).count()
+    };
+    assert_eq!((lists("pods"), lists("replicasets"), lists("nodes")), (1, 1, 0), "{asked:?}");
+    let log = sluice.stop();
+    assert!(!log.contains("secret-token"), "{log}");
+}
+
+/// Whatever the API server does: telemetry passes and is enriched by what is known, the trouble is counted and told.
+#[test]
+fn a_bad_api_server_costs_nothing_but_news() {
+    let setup = Setup::new();
+    let mut cluster = Cluster::start(&setup);
+    cluster.pod("cart-1", "10.0.0.1");
+    let sluice = setup.start(&config(&setup, "    wait_for_metadata: true"), setup.http);
+    assert_eq!(by_ip(&setup, "10.0.0.1")["k8s.pod.name"], "cart-1");
+
+    for (number, (behaviour, reason)) in [
+        (Behaviour::Refuses(410), "gone"),
+        (Behaviour::Refuses(500), "refused"),
+        (Behaviour::Says("<html>".to_owned()), "malformed"),
+        (Behaviour::Says("{\"items\": [{\"metadata\": 7}]}".to_owned()), "malformed"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let before = failures(&setup, reason);
+        cluster.server.behave(behaviour.clone());
+        cluster.server.end_watches();
+        eventually(&format!("{reason} is counted"), || failures(&setup, reason) > before);
+        assert_eq!(by_ip(&setup, "10.0.0.1")["k8s.pod.name"], "cart-1", "{behaviour:?}");
+        cluster.server.behave(Behaviour::Good);
+        let address = format!("10.0.1.{number}");
+        cluster.pod(&format!("after-{number}"), &address);
+        eventually("news arrive", || by_ip(&setup, &address).get("k8s.pod.name").is_some());
+    }
+
+    // It is updated: no connection for a while, and no watch goes on.
+    cluster.server.stop();
+    eventually("that it is gone is counted", || failures(&setup, "unreachable") > 0);
+    assert_eq!(by_ip(&setup, "10.0.0.1")["k8s.pod.name"], "cart-1");
+    cluster.restart();
+    cluster.pod("restarted", "10.0.2.1");
+    eventually("news arrive", || by_ip(&setup, "10.0.2.1")["k8s.pod.name"] == "restarted");
+
+    // A line that is no event, and one that never ends.
+    for (said, reason) in [("nonsense".to_owned(), "malformed"), ("x".repeat(5 << 20), "too_large")] {
+        eventually("it watches", || cluster.server.is_watched_for("pods"));
+        let before = failures(&setup, reason);
+        cluster.server.say(&said);
+        eventually(&format!("{reason} is counted"), || failures(&setup, reason) > before);
+        assert_eq!(by_ip(&setup, "10.0.0.1")["k8s.pod.name"], "cart-1");
+    }
+    let log = sluice.stop();
+    assert!(log.contains("is not what Kubernetes answers"), "{log}");
+}
+
+/// A list that does not end is given up, and costs no more memory than objects may.
+#[test]
+fn an_endless_list_is_given_up() {
+    let setup = Setup::new();
+    let cluster = Cluster::start(&setup);
+    cluster.server.behave_about("pods", Behaviour::IsEndless);
+    let sluice = setup.start(&config(&setup, ""), setup.http);
+    let begin = Instant::now();
+    while failures(&setup, "too_many") == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(120), "{}", sluice.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(by_ip(&setup, "10.0.0.1").get("k8s.pod.name").is_none());
+    sluice.assert_within(300);
+    let log = sluice.stop();
+    assert!(log.contains("there are more than 100000 pods"), "{log}");
+}
+
+#[test]
+fn a_missing_role_is_told_once_and_the_rest_goes_on() {
+    let setup = Setup::new();
+    let cluster = Cluster::start(&setup);
+    cluster.pod("cart-1", "10.0.0.1");
+    cluster.server.behave_about("replicasets", Behaviour::Refuses(403));
+    let sluice = setup.start(&config(&setup, ""), setup.http);
+    eventually("pods are known", || by_ip(&setup, "10.0.0.1")["k8s.pod.name"] == "cart-1");
+    eventually("it was tried again", || failures(&setup, "forbidden") >= 2);
+    assert!(by_ip(&setup, "10.0.0.1").get("k8s.deployment.name").is_none());
+    let log = sluice.stop();
+    let told = "needs a role with the verbs list and watch on replicasets (apiGroups: [\\\"apps\\\"])";
+    let told = log.matches(told).count() + log.matches(&told.replace('\\', "")).count();
+    assert_eq!(told, 1, "{log}");
+}
+
+#[test]
+fn the_start_waits_for_pods_and_says_why_there_are_none() {
+    let setup = Setup::new();
+    let cluster = Cluster::start(&setup);
+    cluster.server.behave(Behaviour::Refuses(403));
+    let keys = "    wait_for_metadata: true\n    wait_for_metadata_timeout: 2s";
+    let (status, log) = setup.spawn(&setup.write("config.yaml", &config(&setup, keys))).wait();
+    assert!(!status.success(), "{log}");
+    assert!(log.contains("Kubernetes was not listed within 2s: Kubernetes answered 403 about"), "{log}");
+    assert!(log.contains("wait_for_metadata_timeout: 2s"), "with its place: {log}");
+}
+
+/// Batches of different clients are joined without their addresses: nothing is enriched with another's pod.
+#[test]
+fn joined_batches_are_not_associated_by_connection() {
+    let setup = Setup::new();
+    let cluster = Cluster::start(&setup);
+    cluster.pod("local", "127.0.0.1");
+    let keys = "    wait_for_metadata: true\n  batch: {timeout: 1ms}";
+    let config = config(&setup, keys).replace("[k8sattributes]", "[batch, k8sattributes]");
+    let sluice = setup.start(&config, setup.http);
+    assert!(enriched(&setup, &json!({})).get("k8s.pod.name").is_none());
+    assert_eq!(by_ip(&setup, "127.0.0.1")["k8s.pod.name"], "local");
+    sluice.stop();
+}
+
+/// A control group like that of a pod's container, where this host has one to make it in. It goes with its owner.
+struct ControlGroup(std::path::PathBuf);
+
+const CONTAINER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const POD: &str = "8f3c1a52-7d0e-4b61-9a3f-2f6f0c8d1e90";
+
+impl ControlGroup {
+    fn of_container() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/mounts").unwrap();
+        let mut places: Vec<(&str, &str)> = mounts
+            .lines()
+            .filter_map(|line| {
+                let parts: Vec<&str> = line.split(' ').collect();
+                parts.get(2).filter(|kind| kind.starts_with("cgroup")).map(|kind| (*kind, parts[1]))
+            })
+            .collect();
+        // The unified hierarchy first.
+        places.sort_by_key(|(kind, _)| *kind != "cgroup2");
+        let folder =
+            format!("kubepods-burstable-pod{}.slice/cri-containerd-{CONTAINER}.scope", POD.replace('-', "_"));
+        places.into_iter().find_map(|(_, place)| {
+            let path = std::path::Path::new(place).join(&folder);
+            fs::create_dir_all(&path).ok().map(|()| Self(path))
+        })
+    }
+
+    fn add(&self, process: u32) {
+        fs::write(self.0.join("cgroup.procs"), process.to_string()).unwrap();
+    }
+
+    /// Runs a command in it; whether it ended well.
+    fn run(&self, command: &[&str]) -> bool {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo 0 > \"$0/cgroup.procs\" && exec \"$@\""]).arg(&self.0).args(command);
+        shell.status().unwrap().success()
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        // Empty once its processes are gone.
+        let begin = Instant::now();
+        while fs::remove_dir(&self.0).is_err() && begin.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = fs::remove_dir(self.0.parent().unwrap());
+    }
+}
+
+/// What the kernel saw of an nginx in a pod: its measurements in a real Prometheus with the pod's labels, its exchange on
+/// a span in a real Zipkin with the pod's tags.
+#[test]
+fn kernel_events_are_enriched_on_their_way_to_prometheus_and_zipkin() {
+    let (true, Some(zipkin)) = (is_root(), ZipkinServer::shared()) else { return };
+    let setup = Setup::new();
+    let cluster = Cluster::start(&setup);
+    let mut known = pod("front", "10.0.0.1");
+    known["metadata"]["uid"] = POD.into();
+    known["status"]["containerStatuses"][0]["containerID"] = format!("containerd://{CONTAINER}").into();
+    cluster.server.set_of("pods", "shop", "front", known);
+    let owners = json!([{"kind": "Deployment", "name": "cart", "uid": "deployment-1"}]);
+    let set = json!({"metadata": {"uid": "rs", "ownerReferences": owners}});
+    cluster.server.set_of("replicasets", "shop", "cart-6c45f8d6f6", set);
+
+    let Some(group) = ControlGroup::of_container() else {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no control group can be made here");
+        return;
+    };
+    let Some(nginx) = Nginx::start(&setup, "location / { return 200 'fine'; }") else { return };
+    let pid = fs::read_to_string(setup.path("nginx.pid")).unwrap();
+    group.add(pid.trim().parse().unwrap());
+    let scraped = free_address().unwrap();
+    let Setup { http, grpc, telemetry, .. } = &setup;
+    let config = format!(
+        "receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: '{grpc}'}}, http: {{endpoint: '{http}'}}}}}}
+  ebpf_network:
+    ports: [{port}]
+    metrics: {{interval: 1s}}
+    sampling: {{window: 100ms, default: {{ratio: 1}}}}
+connectors:
+  trace_events: {{}}
+processors:
+  k8sattributes:
+    auth_type: kubeConfig
+    kube_config_path: kubeconfig
+    wait_for_metadata: true
+    extract:
+      metadata: [k8s.pod.name, k8s.namespace.name, k8s.deployment.name, k8s.container.name, container.image.tag,
+        service.name]
+      labels: [{{key: team, tag_name: team}}]
+    pod_association:
+      - sources: [{{from: resource_attribute, name: container.id}}]
+exporters:
+  file/unjoined: {{path: unjoined.jsonl}}
+  zipkin: {{endpoint: 'http://{zipkin}/api/v2/spans'}}
+  prometheus:
+    endpoint: '{scraped}'
+    resource_to_telemetry_conversion: {{enabled: true}}
+extensions:
+  health_check: {{endpoint: '{health}'}}
+service:
+  extensions: [health_check]
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: {host}, port: {own}}}}}}}}}]}}}}
+  pipelines:
+    logs/kernel: {{receivers: [ebpf_network], exporters: [trace_events]}}
+    logs/unjoined: {{receivers: [trace_events], exporters: [file/unjoined]}}
+    traces/in: {{receivers: [otlp], exporters: [trace_events]}}
+    traces: {{receivers: [trace_events], processors: [k8sattributes], exporters: [zipkin]}}
+    metrics: {{receivers: [ebpf_network], processors: [k8sattributes], exporters: [prometheus]}}
+",
+        port = nginx.address.port(),
+        zipkin = zipkin.address,
+        health = free_health(&setup),
+        host = telemetry.ip(),
+        own = telemetry.port(),
+    );
+    let sluice: Sluice = start(&setup, &config);
+    let Some(prometheus) = PrometheusServer::start(setup.directory.path(), scraped, "native-histograms")
+    else {
+        return;
+    };
+
+    let (trace, span) = (format!("{:032x}", u128::from(rand()) << 64 | 9), "a2fb4a1d1a96d312");
+    for _ in 0..10 {
+        let mut command = Command::new("curl");
+        command.args(["-s", "-o", "/dev/null"]).arg(format!("http://{}/pay", nginx.address));
+        assert!(command.status().unwrap().success());
+    }
+    let labels = "k8s_pod_name=%22front%22,k8s_namespace_name=%22shop%22,k8s_deployment_name=%22cart%22,\
+         k8s_container_name=%22app%22,container_image_tag=%221.2%22,team=%22blue%22,service_name=%22cart%22";
+    let query = format!("/api/v1/query?query=sum(http_server_request_duration_seconds_count%7B{labels}%7D)");
+    eventually("Prometheus has ten requests of the pod", || {
+        let answer: Value = serde_json::from_slice(&get(prometheus.address, &query).body).unwrap_or_default();
+        std::thread::sleep(Duration::from_millis(50));
+        answer["data"]["result"][0]["value"][1] == "10"
+    });
+
+    // A request out of the container, which a tracer in it reports.
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    let begin = now();
+    let headers = format!("traceparent: 00-{trace}-{span}-01");
+    let request = format!("http://{}/pay", nginx.address);
+    assert!(group.run(&["curl", "-s", "-o", "/dev/null", "-H", &headers, &request]));
+    let body = json!({"resourceSpans": [{
+        "resource": {"attributes": [{"key": "container.id", "value": {"stringValue": CONTAINER}}]},
+        "scopeSpans": [{"spans": [{
+            "traceId": trace, "spanId": span, "name": "pay", "kind": 3,
+            "startTimeUnixNano": begin.to_string(), "endTimeUnixNano": now().to_string(),
+        }]}],
+    }]});
+    assert_eq!(post(setup.http, "/v1/traces", &[JSON], body.to_string()).status, 200);
+    let found = crate::support::kernel::trace_in_zipkin(zipkin, &trace, 1);
+    assert_eq!(found[0]["localEndpoint"]["serviceName"], "cart", "{found:#?}");
+    for (tag, value) in [
+        ("k8s.pod.name", "front"),
+        ("k8s.namespace.name", "shop"),
+        ("k8s.deployment.name", "cart"),
+        ("team", "blue"),
+    ] {
+        assert_eq!(found[0]["tags"][tag], value, "{found:#?}");
+    }
+    sluice.stop();
+    drop(nginx);
+}
+
+/// Another number each time the test runs, since Zipkin is shared.
+fn rand() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+
+    RandomState::new().hash_one(0)
+}
