@@ -10,7 +10,7 @@ use crate::support::{Setup, eventually, node_server, program, sum};
 fn browse(setup: &Setup, page: &str) -> Option<Process> {
     let mut command = tied(&program("chromium-headless-shell")?);
     // The port for debuggers, on loopback, is what keeps it from leaving once it has loaded the page.
-    command.args(["--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]);
+    command.args(["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"]);
     command.arg(format!("--user-data-dir={}", setup.path("browser").display())).arg(page);
     Some(Process::start(&mut command, &setup.path("browser.log")).unwrap())
 }
