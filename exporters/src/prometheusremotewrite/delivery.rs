@@ -16,6 +16,7 @@ use sluice_pipeline::{
     export::Delivery,
     reply::{Code, Retry},
 };
+use tokio::sync::SemaphorePermit;
 
 use super::{
     refusal::Refusal,
@@ -33,6 +34,8 @@ const MOST_SPLITS: u32 = 32;
 pub(super) struct RemoteDelivery<'a> {
     writer: &'a RemoteWriter,
     batch: &'a Batch,
+    /// Held from the first attempt to the last.
+    turn: Option<SemaphorePermit<'a>>,
     /// The number of the first point that is not translated yet.
     next: Option<usize>,
     /// Requests of the current part that the server does not have.
@@ -60,6 +63,7 @@ impl<'a> RemoteDelivery<'a> {
         Self {
             writer,
             batch,
+            turn: None,
             next: Some(0),
             pending: Vec::new(),
             charge: None,
@@ -69,6 +73,10 @@ impl<'a> RemoteDelivery<'a> {
     }
 
     async fn proceed(&mut self, deadline: Option<Instant>) -> Reply {
+        if self.turn.is_none() {
+            // The semaphore is never closed.
+            self.turn = self.writer.turn.acquire().await.ok();
+        }
         loop {
             while !self.pending.is_empty() {
                 if let Some(failure) = self.send_pending(deadline).await {
@@ -167,14 +175,21 @@ impl Outcome {
                 writer.counters.written(holds);
                 self.written = true;
             }
-            Verdict::Partly(written) => {
+            Verdict::Partly { written, failure, reason } => {
                 writer.counters.request("partly");
                 writer.counters.written(written);
                 let missing = holds.without(written);
-                writer.counters.rejected(missing, "not_written");
+                writer.counters.rejected(missing, &reason);
                 self.written |= written.samples + written.histograms > 0;
                 let points = holds.points.min(missing.samples + missing.histograms);
+                // Exemplars may be missing where no point is.
+                if points == 0 {
+                    return;
+                }
                 self.reject(points, || {
+                    if let Some(failure) = failure {
+                        return failure;
+                    }
                     let Holds { samples, histograms, exemplars, .. } = missing;
                     Failure::permanent(format!(
                         "the server says that it has not written {samples} samples, {histograms} histograms and \

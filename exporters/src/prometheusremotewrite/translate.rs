@@ -196,6 +196,10 @@ impl<'a> Taking<'a> {
                 return false;
             }
         }
+        // A metric without points takes no room, however many there are.
+        if points.clone().next().is_none() {
+            return false;
+        }
         let target = self.target(metric, shared);
         for point in points.skip(std::mem::take(&mut self.skip)) {
             // A part has one point at least, however much is said of its metric.
@@ -357,6 +361,8 @@ impl<'a> Taking<'a> {
     fn target_info(&mut self, resource: &Resource<'a>, newest: i64) {
         let translator = self.translator;
         let Some(name) = &translator.target_info else { return };
+        // A point of a clock that is wrong must not hold back those that come after it.
+        let newest = newest.min(milliseconds(self.now));
         if resolve_target(resource, &translator.rules, &mut self.labels).is_none() {
             return;
         }

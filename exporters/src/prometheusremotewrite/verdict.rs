@@ -30,8 +30,9 @@ const VERSION_2_IGNORED: &str = "it answered without saying what it has written,
 pub(super) enum Verdict {
     /// The server has all.
     Written,
-    /// The server has this much of it; it will not take the rest.
-    Partly(Holds),
+    /// The server has this much of it; it will not take the rest, for a reason by which that is counted, and of which it
+    /// may have said more.
+    Partly { written: Holds, failure: Option<Failure>, reason: String },
     /// The server will not take it, for a reason by which that is counted.
     Rejected {
         failure: Failure,
@@ -52,8 +53,10 @@ impl Verdict {
                 ProtobufMessage::V2 => Self::of_written(&response.headers, holds),
             };
         };
-        let at_fault = SAMPLES_AT_FAULT.iter().find(|(words, _)| failure.message.contains(words));
         let status = response.status;
+        let may_mean_samples = status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR;
+        let at_fault =
+            SAMPLES_AT_FAULT.iter().find(|(words, _)| may_mean_samples && failure.message.contains(words));
         let passing = status.is_server_error()
             || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
         if passing && (at_fault.is_none() || !status.is_server_error()) {
@@ -64,7 +67,14 @@ impl Verdict {
             Some((_, reason)) => (*reason).to_owned(),
             None => format!("http_{}", status.as_u16()),
         };
-        let divisible = at_fault.is_some() || status == StatusCode::BAD_REQUEST;
+        // A server of 2.0 takes what it can of a request that it refuses, and says how much that is.
+        let written = written(&response.headers, holds).filter(|_| message == ProtobufMessage::V2);
+        if let Some(written) = written {
+            let failure = Failure { retry: Retry::Permanent, ..failure };
+            return Self::Partly { written, failure: Some(failure), reason };
+        }
+        let divisible =
+            at_fault.is_some() || matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE);
         let unknown = status == StatusCode::UNSUPPORTED_MEDIA_TYPE && message == ProtobufMessage::V2;
         let message =
             if unknown { format!("{}: {VERSION_2_UNKNOWN}", failure.message) } else { failure.message };
@@ -73,20 +83,28 @@ impl Verdict {
 
     /// By the headers that 2.0 requires.
     fn of_written(headers: &HeaderMap, holds: Holds) -> Self {
-        let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-        let samples = count("x-prometheus-remote-write-samples-written");
-        let histograms = count("x-prometheus-remote-write-histograms-written");
-        let exemplars = count("x-prometheus-remote-write-exemplars-written");
-        if samples.or(histograms).or(exemplars).is_none() {
+        let Some(written) = written(headers, holds) else {
             let failure = Failure::permanent(format!("the server took a request, but {VERSION_2_IGNORED}"));
             return Self::Rejected { failure, reason: "version".to_owned(), divisible: false };
-        }
-        let written = Holds {
-            samples: samples.unwrap_or(0).min(holds.samples),
-            histograms: histograms.unwrap_or(0).min(holds.histograms),
-            exemplars: exemplars.unwrap_or(0).min(holds.exemplars),
-            points: holds.points,
         };
-        if written == holds { Self::Written } else { Self::Partly(written) }
+        if written == holds {
+            return Self::Written;
+        }
+        Self::Partly { written, failure: None, reason: "not_written".to_owned() }
     }
+}
+
+/// How much of a request the server says that it has written, if it does.
+fn written(headers: &HeaderMap, holds: Holds) -> Option<Holds> {
+    let count = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    let samples = count("x-prometheus-remote-write-samples-written");
+    let histograms = count("x-prometheus-remote-write-histograms-written");
+    let exemplars = count("x-prometheus-remote-write-exemplars-written");
+    samples.or(histograms).or(exemplars)?;
+    Some(Holds {
+        samples: samples.unwrap_or(0).min(holds.samples),
+        histograms: histograms.unwrap_or(0).min(holds.histograms),
+        exemplars: exemplars.unwrap_or(0).min(holds.exemplars),
+        points: holds.points,
+    })
 }

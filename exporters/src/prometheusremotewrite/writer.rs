@@ -15,6 +15,7 @@ use sluice_pipeline::{
     export::{Delivery, Sender},
     http::client::{HttpClient, HttpClientConfig, Post},
 };
+use tokio::sync::Semaphore;
 
 use super::{
     config::{ProtobufMessage, RemoteWriteConfig},
@@ -38,6 +39,8 @@ pub(super) struct RemoteWriter {
     pub(super) translator: Translator,
     pub(super) counters: Counters,
     pub(super) budget: Budget,
+    /// Whose batch it is: without a queue callers would overtake each other.
+    pub(super) turn: Semaphore,
 }
 
 impl RemoteWriter {
@@ -58,6 +61,7 @@ impl RemoteWriter {
             translator: Translator::new(own),
             counters: Counters::new(&context.id),
             budget: context.budget.clone(),
+            turn: Semaphore::new(1),
         })
     }
 

@@ -107,7 +107,11 @@ impl Attempts {
             };
             let delay = backoff.next(hint(&failure));
             let next = now() + delay;
-            let end = if !self.retry.enabled {
+            let interrupted = self.hurried.is_cancelled() || self.closing.is_cancelled();
+            let end = if self.kept && interrupted {
+                // It is neither lost nor given up: the next start goes on with it.
+                End::Shutdown
+            } else if !self.retry.enabled {
                 End::RetryDisabled
             } else if last {
                 End::Shutdown

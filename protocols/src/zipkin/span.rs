@@ -119,6 +119,14 @@ pub enum SpanFault {
         /// The most that may.
         maximum: usize,
     },
+    /// A v1 span with more annotations than one span has.
+    #[error("there are more than {maximum} {field}")]
+    Annotations {
+        /// The list that they are in.
+        field: &'static str,
+        /// The most that it may hold.
+        maximum: usize,
+    },
     /// An id is malformed.
     #[error("{field} {error}")]
     Id {

@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use futures_util::FutureExt as _;
 use http::header;
 use prost::Message;
 use sluice_pipeline::{
@@ -223,4 +224,41 @@ async fn a_server_that_is_down_is_retryable() {
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let writer = peer.writer(|config| config.client.endpoint = format!("http://{unused}/"));
     assert_eq!(failure(writer.send(&rooms(1), None).await).retry, Retry::Backoff);
+}
+
+/// As Prometheus 3 answers.
+#[tokio::test]
+async fn what_a_server_of_2_0_has_taken_is_not_sent_again() {
+    let peer = Peer::answering(|_, _| {
+        let mut response = written(3, 0, 0);
+        *response.status_mut() = http::StatusCode::BAD_REQUEST;
+        response
+    })
+    .await;
+    let reply = peer.writer(version2).send(&rooms(4), None).await;
+    assert!(matches!(reply, Reply::Rejected { items: 1, .. }), "{reply:?}");
+    assert_eq!(peer.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn only_a_500_is_read_for_words_about_samples() {
+    let peer =
+        Peer::answering(|_, _| text(http::StatusCode::SERVICE_UNAVAILABLE, "the replica is too old")).await;
+    assert_eq!(failure(peer.writer(|_| {}).send(&rooms(1), None).await).retry, Retry::Backoff);
+}
+
+/// Without a queue callers deliver by themselves.
+#[tokio::test]
+async fn a_batch_waits_until_the_one_before_it_has_ended() {
+    let peer = Peer::answering(|count, _| status(if count == 0 { 503 } else { 200 })).await;
+    let writer = peer.writer(|_| {});
+    let (one, two) = (rooms(1), rooms(1));
+    let mut first = writer.begin(&one).unwrap();
+    assert_eq!(failure(first.attempt(None).await).retry, Retry::Backoff);
+    let mut second = writer.begin(&two).unwrap();
+    assert!(second.attempt(None).now_or_never().is_none());
+    assert_eq!(first.attempt(None).await, Reply::Delivered);
+    drop(first);
+    assert_eq!(second.attempt(None).await, Reply::Delivered);
+    assert_eq!(peer.requests().len(), 3);
 }

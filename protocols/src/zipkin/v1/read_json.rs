@@ -56,14 +56,10 @@ fn read_span<'a>(reader: &mut Reader<'a>) -> Fault<SourceSpan<'a>> {
             "name" => span.name = reader.string()?,
             "timestamp" => span.timestamp = reader.unsigned(MAX_TIME)?,
             "duration" => span.duration = reader.unsigned(MAX_TIME)?,
-            "annotations" => reader.array::<SpanFault>(|reader| {
-                span.annotations.push(read_annotation(reader)?);
-                Ok(())
-            })?,
-            "binaryAnnotations" => reader.array::<SpanFault>(|reader| {
-                span.binary_annotations.push(read_binary_annotation(reader)?);
-                Ok(())
-            })?,
+            "annotations" => reader.array::<SpanFault>(|reader| span.annotate(read_annotation(reader)?))?,
+            "binaryAnnotations" => {
+                reader.array::<SpanFault>(|reader| span.tag(read_binary_annotation(reader)?))?
+            }
             "debug" => span.debug = reader.boolean()?,
             other => match VERSION_2.into_iter().find(|field| *field == other) {
                 Some(field) => return Err(SpanFault::OtherVersion { field, version: 2 }),

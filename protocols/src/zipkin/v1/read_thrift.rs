@@ -54,12 +54,12 @@ impl<'a> SpanReader<'a> {
                 (5, Type::I64) => span.parent_id = Some(self.id()?).filter(|id| *id != [0; 8]),
                 (6, Type::List) => {
                     for _ in 0..self.thrift.list(Type::Struct)? {
-                        span.annotations.push(self.annotation()?);
+                        span.annotate(self.annotation()?)?;
                     }
                 }
                 (8, Type::List) => {
                     for _ in 0..self.thrift.list(Type::Struct)? {
-                        span.binary_annotations.push(self.binary_annotation()?);
+                        span.tag(self.binary_annotation()?)?;
                     }
                 }
                 (9, Type::Bool) => span.debug = self.thrift.boolean()?,

@@ -7,6 +7,9 @@ use super::super::{
     span::{Endpoint, SpanFault},
 };
 
+/// How many annotations, and how many binary annotations, a span may have: each takes more memory than its bytes.
+pub(super) const MAX_ANNOTATIONS: usize = 16_384;
+
 /// A span as it came. Its ids are checked by [`SourceSpan::check`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct SourceSpan<'a> {
@@ -60,7 +63,15 @@ pub enum Scalar {
     Double(f64),
 }
 
-impl SourceSpan<'_> {
+impl<'a> SourceSpan<'a> {
+    pub(super) fn annotate(&mut self, annotation: SourceAnnotation<'a>) -> Result<(), SpanFault> {
+        push(&mut self.annotations, annotation, "annotations")
+    }
+
+    pub(super) fn tag(&mut self, annotation: BinaryAnnotation<'a>) -> Result<(), SpanFault> {
+        push(&mut self.binary_annotations, annotation, "binaryAnnotations")
+    }
+
     /// Fails unless it has what every span needs.
     pub(super) fn check(&self) -> Result<(), SpanFault> {
         if self.trace_id == TraceId::default() {
@@ -71,6 +82,14 @@ impl SourceSpan<'_> {
         }
         Ok(())
     }
+}
+
+fn push<T>(list: &mut Vec<T>, item: T, field: &'static str) -> Result<(), SpanFault> {
+    if list.len() >= MAX_ANNOTATIONS {
+        return Err(SpanFault::Annotations { field, maximum: MAX_ANNOTATIONS });
+    }
+    list.push(item);
+    Ok(())
 }
 
 impl BinaryAnnotation<'_> {

@@ -1,6 +1,12 @@
 //! What is taken for a list of spans, and what is not.
 
-use super::{super::span::SourceSpan, super::split::MAX_SERVICES, annotation, thrift, write::list, *};
+use super::{
+    super::span::{MAX_ANNOTATIONS, SourceSpan},
+    super::split::MAX_SERVICES,
+    annotation, thrift,
+    write::list,
+    *,
+};
 use crate::{
     thrift::ThriftError,
     zipkin::{MAX_TIME, Malformed, Read, SpanFault},
@@ -40,6 +46,23 @@ fn what_is_no_span_is_refused() {
     let crowd: Vec<_> = (0..=MAX_SERVICES).map(|service| annotation(1, "x", &service.to_string())).collect();
     let crowd = format!(r#"[{{"traceId":"1","id":"1","annotations":[{}]}}]"#, crowd.join(","));
     assert_eq!(fault(&crowd), SpanFault::Services { maximum: MAX_SERVICES });
+}
+
+/// Annotations of a byte each would take a hundred times the memory of the request.
+#[test]
+fn a_span_has_a_limited_number_of_annotations() {
+    let mut body = vec![
+        12, 0, 0, 0, 1, 10, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 10, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 15, 0, 8, 12,
+    ];
+    body.extend(u32::try_from(MAX_ANNOTATIONS + 1).unwrap().to_be_bytes());
+    body.resize(body.len() + MAX_ANNOTATIONS + 3, 0);
+    let expected = |field| SpanFault::Annotations { field, maximum: MAX_ANNOTATIONS };
+    assert_eq!(read_thrift(&body, |_, _| {}).unwrap_err().fault, expected("binaryAnnotations"));
+    let many = vec![r#"{"timestamp":1,"value":""}"#; MAX_ANNOTATIONS + 1].join(",");
+    assert_eq!(
+        fault(&format!(r#"[{{"traceId":"1","id":"1","annotations":[{many}]}}]"#)),
+        expected("annotations")
+    );
 }
 
 #[test]
