@@ -14,7 +14,7 @@ const KUBECONFIG: &str = "apiVersion: v1
 kind: Config
 current-context: test
 contexts: [{name: test, context: {cluster: test, user: test}}]
-clusters: [{name: test, cluster: {server: 'http://127.0.0.1:9'}}]
+clusters: [{name: test, cluster: {server: 'https://127.0.0.1:9'}}]
 users: [{name: test, user: {token: a-secret}}]
 ";
 const SECRETS: [&str; 4] = ["TOKEN", "CLIENT_SECRET", "AGENT_PASSWORD", "GATEWAY_PASSWORD"];

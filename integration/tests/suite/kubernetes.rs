@@ -278,7 +278,7 @@ fn the_start_waits_for_pods_and_says_why_there_are_none() {
     let keys = "    wait_for_metadata: true\n    wait_for_metadata_timeout: 15s";
     let (status, log) = setup.spawn(&setup.write("config.yaml", &config(&setup, keys))).wait();
     assert!(!status.success(), "{log}");
-    assert!(log.contains("Kubernetes was not listed within 2s: Kubernetes answered 403 about"), "{log}");
+    assert!(log.contains("Kubernetes was not listed within 15s: Kubernetes answered 403 about"), "{log}");
     assert!(log.contains("wait_for_metadata_timeout: 15s"), "with its place: {log}");
 }
 
