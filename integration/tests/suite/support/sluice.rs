@@ -175,15 +175,11 @@ impl Sluice {
 
     /// It never took more memory than its limit and what the design allows beside that.
     pub(crate) fn assert_within(&self, limit_mib: u64) {
-        self.assert_within_and(limit_mib, 30);
-    }
-
-    /// The same with another amount beside the limit.
-    pub(crate) fn assert_within_and(&self, limit_mib: u64, beside_mib: u64) {
+        const BESIDE: u64 = 30;
         let peak = self.process.usage().unwrap().peak_resident >> 20;
         let _ =
             writeln!(std::io::stderr(), "{peak} MiB were resident at most, with a limit of {limit_mib} MiB");
-        assert!(peak <= limit_mib + beside_mib, "{peak} MiB were resident with a limit of {limit_mib} MiB");
+        assert!(peak <= limit_mib + BESIDE, "{peak} MiB were resident with a limit of {limit_mib} MiB");
     }
 
     /// Waits for its end.
