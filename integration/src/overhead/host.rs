@@ -1,4 +1,4 @@
-//! CPU time of the whole machine, and a plain HTTP request.
+//! CPU time of several processes, and a plain HTTP request.
 
 use std::{
     fs,
@@ -7,29 +7,43 @@ use std::{
     time::Duration,
 };
 
-use crate::Outcome;
+use crate::{Outcome, process::Process};
 
 /// The kernel counts CPU time in hundredths of a second (`USER_HZ`, fixed by its interface).
 const TICK: Duration = Duration::from_millis(10);
 
-/// CPU time of all processors since the machine was started.
-#[derive(Clone, Copy, Debug)]
+/// CPU time of the programs that take part. What else runs on the machine is not in it.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CpuTime {
     pub(super) user: Duration,
     pub(super) system: Duration,
 }
 
 impl CpuTime {
-    pub(super) fn read() -> Outcome<Self> {
-        let stat = fs::read_to_string("/proc/stat")?;
-        let line = stat.lines().next().unwrap_or_default();
-        let ticks: Vec<u32> =
-            line.split_ascii_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
-        let [user, nice, system, _idle, _wait, interrupts, soft_interrupts, ..] = ticks[..] else {
-            return Err("/proc/stat has an unknown form".into());
-        };
-        Ok(Self { user: TICK * (user + nice), system: TICK * (system + interrupts + soft_interrupts) })
+    /// Of these, with all their threads, and of the children that this program has waited for.
+    pub(super) fn read(processes: &[&Process]) -> Outcome<Self> {
+        let mut sum = times("self", WAITED_FOR)?;
+        for process in processes {
+            let own = times(&process.id().to_string(), OWN)?;
+            sum = Self { user: sum.user + own.user, system: sum.system + own.system };
+        }
+        Ok(sum)
     }
+}
+
+/// Fields of `/proc/PID/stat` before `utime`, counted after the parenthesised name, which may hold anything.
+const OWN: usize = 11;
+/// Those before `cutime`.
+const WAITED_FOR: usize = 13;
+
+/// User and system time of a process.
+fn times(process: &str, before: usize) -> Outcome<CpuTime> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_ascii_whitespace());
+    let ticks: Vec<u32> =
+        fields.into_iter().flatten().skip(before).take(2).filter_map(|field| field.parse().ok()).collect();
+    let [user, system] = ticks[..] else { return Err("/proc/pid/stat has an unknown form".into()) };
+    Ok(CpuTime { user: TICK * user, system: TICK * system })
 }
 
 /// The answer to a GET, head and body.

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Round {
     /// Requests a second that wrk got answered.
     pub rate: f64,
-    /// CPU time of the whole machine for a request, in microseconds, in user mode.
+    /// CPU time of nginx, wrk and Sluice for a request, in microseconds, in user mode.
     pub user: f64,
     /// The same in the kernel.
     pub system: f64,
@@ -57,14 +57,15 @@ pub fn round(scenario: &Scenario, sluice: &Path, seconds: u64) -> Outcome<Round>
         Some(config) => Some(start_sluice(sluice, folder.path(), &config, telemetry)?),
         None => None,
     };
-    let before = (CpuTime::read()?, usage(collector.as_ref())?);
+    let all: Vec<&Process> = [&server].into_iter().chain(&collector).collect();
+    let before = (CpuTime::read(&all)?, usage(collector.as_ref())?);
     let output = Command::new("wrk")
         .args(["-t1", "-c32", &format!("-d{seconds}s"), "-H"])
         .arg("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
         .arg(format!("http://{nginx}/"))
         .output()
         .map_err(|error| format!("cannot run wrk (Debian: wrk): {error}"))?;
-    let after = (CpuTime::read()?, usage(collector.as_ref())?);
+    let after = (CpuTime::read(&all)?, usage(collector.as_ref())?);
     let told = String::from_utf8_lossy(&output.stdout);
     let requests = requests(&told).ok_or_else(|| format!("wrk printed no requests: {told}"))?;
     let counted = match &collector {

@@ -74,7 +74,7 @@ pub const SCENARIOS: &[Scenario] = &[
 pub struct Round {
     /// Requests a second that wrk got answered.
     pub rate: f64,
-    /// CPU time of the whole machine for a request, in microseconds.
+    /// CPU time of Envoy, nginx, wrk and Sluice for a request, in microseconds.
     pub cpu: f64,
     /// CPU time of Sluice alone for a request, in microseconds.
     pub sluice: f64,
@@ -123,9 +123,10 @@ pub fn round(scenario: &Scenario, sluice: &Path, envoy: &Path, seconds: u64) -> 
         None => Ok([0; 3]),
     };
     let (known, spans) = (settled(&collector)?, sink.spans());
-    let before = (CpuTime::read()?, usage(collector.as_ref())?);
+    let all: Vec<&Process> = [&server, &proxy].into_iter().chain(&collector).collect();
+    let before = (CpuTime::read(&all)?, usage(collector.as_ref())?);
     let requests = wrk(front, &format!("-d{seconds}s"))?;
-    let after = (CpuTime::read()?, usage(collector.as_ref())?);
+    let after = (CpuTime::read(&all)?, usage(collector.as_ref())?);
     let [exchanges, recorded, lost] = settled(&collector)?;
     if let Some(collector) = collector {
         // What it still holds reaches the sink.
