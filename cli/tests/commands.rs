@@ -276,6 +276,30 @@ pipes:
 }
 
 #[test]
+fn what_satellite_does_not_select_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let convert = |selector: &str| {
+        let satellite = format!(
+            "sharing:
+  clients: [{{plugin_name: grpc-client, finder_type: kubernetes, kubernetes_config: {{kind: pod{selector}}}}}]
+  servers: [{{plugin_name: grpc-server}}]
+pipes: [{{gatherer: {{receiver: {{plugin_name: grpc-native-log-receiver}}}}}}]
+"
+        );
+        converted(directory.path(), &satellite)
+    };
+    for selector in ["", ", selector: {label: '${LABELS:}'}"] {
+        let text = convert(selector);
+        let note = "# Not carried over: clients.kubernetes_config.selector: Satellite takes everything in the namespace \
+                    for OAP, which Sluice does not; in the place of app=oap, \
+                    extensions.oap.kubernetes.label_selector has to be labels that only OAP has";
+        assert_lines(&text, &[note, "label_selector: app=oap"]);
+    }
+    let selected = convert(", selector: {field: metadata.name=oap}");
+    assert!(!selected.contains("app=oap"), "{selected}");
+}
+
+#[test]
 fn secrets_are_not_printed() {
     let directory = tempfile::tempdir().unwrap();
     let file = "receivers: {otlp: {protocols: {grpc: }}}\n\

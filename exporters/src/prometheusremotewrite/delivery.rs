@@ -142,6 +142,9 @@ impl<'a> RemoteDelivery<'a> {
                 }
                 Some(verdict) => {
                     self.pending.retain(|pending| !Arc::ptr_eq(pending, &request));
+                    if matches!(verdict, Verdict::Written) {
+                        writer.translator.written(&request);
+                    }
                     match self.halves(&request, &verdict) {
                         Some(halves) => self.pending.extend(halves.map(Arc::new)),
                         None => self.outcome.note(writer, request.holds, verdict),

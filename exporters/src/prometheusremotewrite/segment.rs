@@ -8,6 +8,7 @@ use std::{
 
 use sluice_protocols::protobuf::{write_bytes, write_message};
 
+use super::targets::Target;
 use crate::prometheus_model::{Exponential, Kind, Measured};
 
 /// What is said of the series of one metric.
@@ -31,6 +32,8 @@ pub(super) struct Series {
     pub(super) family: usize,
     /// How many data points are lost if it is: each counts with one of its series.
     pub(super) points: u64,
+    /// Whose `target_info` it is.
+    pub(super) target: Option<Target>,
     /// The series before it whose labels have the same hash.
     before: Option<usize>,
 }
@@ -109,7 +112,8 @@ impl Segment {
         let index = self.series.len();
         let start = self.labels.len();
         self.labels.extend_from_slice(labels);
-        self.series.push(Series { labels: start..self.labels.len(), family, points: 0, before: first });
+        let labels = start..self.labels.len();
+        self.series.push(Series { labels, family, points: 0, target: None, before: first });
         self.by_hash.insert(hash, index);
         index
     }
@@ -119,6 +123,15 @@ impl Segment {
         if let Some(series) = self.series.get_mut(series) {
             series.points += 1;
         }
+    }
+
+    /// Adds `target_info`.
+    pub(super) fn push_target(&mut self, target: Target, family: usize, labels: &[u8], time: i64) {
+        let series = self.series(family, labels);
+        if let Some(series) = self.series.get_mut(series) {
+            series.target = Some(target);
+        }
+        self.push_sample(series, (0, time), 1.0);
     }
 
     pub(super) fn push_sample(&mut self, series: usize, (start, time): (i64, i64), value: f64) {

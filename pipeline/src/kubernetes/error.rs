@@ -43,22 +43,17 @@ pub enum KubernetesError {
         /// The limit.
         limit: usize,
     },
-    /// The objects together are larger than what is kept of a selection.
+    /// The objects together take more memory than what is kept of a selection may.
     #[error(
-        "what is kept of {what} is larger than {limit} bytes; select fewer, or extract fewer labels and annotations"
+        "what is kept of {what} takes more than {limit} MiB of memory, with {objects} objects; select fewer, or extract \
+         fewer labels and annotations"
     )]
     TooMuch {
         /// What was asked for.
         what: String,
-        /// The limit.
-        limit: usize,
-    },
-    /// There are more objects than are kept.
-    #[error("there are more than {limit} {what}; select fewer by labels")]
-    TooMany {
-        /// What was asked for.
-        what: String,
-        /// The limit.
+        /// How many objects there were by then.
+        objects: usize,
+        /// The limit, in MiB.
         limit: usize,
     },
 }
@@ -109,7 +104,6 @@ impl KubernetesError {
             Self::Stalled { .. } => "stalled",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge { .. } => "too_large",
-            Self::TooMany { .. } => "too_many",
             Self::TooMuch { .. } => "too_much",
         }
     }

@@ -23,7 +23,7 @@ pub const RECEIVER_ANSWERED_LATE: &str = "sluice_receiver_answered_late_requests
 /// Files that changed and were read again, by `result`: `taken`, or `refused` where the old content stays.
 pub const FILE_RELOADS: &str = "sluice_file_reloads";
 /// Lists and watches of Kubernetes that failed, by `resource` and `reason`: `unreachable`, `forbidden`, `refused`, `gone`,
-/// `stalled`, `malformed`, `too_large`, `too_many`, `too_much`.
+/// `stalled`, `malformed`, `too_large`, `too_much`.
 pub const KUBERNETES_FAILURES: &str = "sluice_kubernetes_failed_requests";
 /// Resources that `k8sattributes` saw, by `processor`, `otel_signal` and `result`: `associated` with a pod, of a pod that
 /// is `excluded` or `unknown`, or `unidentified`, since they say nothing of their pod.

@@ -1,17 +1,29 @@
 //! Attributes that are encoded once and then added to many resources.
 
+use std::ops::Range;
+
 use sluice_pipeline::otlp::{wire::Fields, write::Writer};
 
 /// The number of the attributes in a resource.
 const ATTRIBUTES: u32 = 1;
 
 /// Attributes in the encoded form in which they stand in a resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Block {
-    bytes: Box<[u8]>,
-    /// A bit for each key, see [`bit`]: most other keys are told apart by it.
-    keys: u64,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block<'a> {
+    pub(super) bytes: &'a [u8],
+    keys: Keys,
 }
+
+/// Where a block stands among others that were encoded one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: usize,
+    end: usize,
+    keys: Keys,
+}
+
+/// A bit for each key, see [`bit`]: most other keys are told apart by it.
+type Keys = u128;
 
 /// A value to be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,10 +87,11 @@ impl Pairs {
         self.0.is_empty()
     }
 
-    pub(super) fn encoded(&self) -> Block {
-        let mut bytes = Vec::new();
+    /// Encodes them after what is there.
+    pub(super) fn encode(&self, bytes: &mut Vec<u8>) -> Span {
+        let start = bytes.len();
         let mut keys = 0;
-        let writer = &mut Writer::new(&mut bytes);
+        let writer = &mut Writer::new(bytes);
         for (key, value) in &self.0 {
             keys |= bit(key.as_bytes());
             writer.message(ATTRIBUTES, |writer| {
@@ -93,39 +106,63 @@ impl Pairs {
                 });
             });
         }
-        Block { bytes: bytes.into(), keys }
+        Span { start, end: bytes.len(), keys }
     }
 }
 
-impl Block {
-    /// The fields of the resource.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+impl Span {
+    /// This and what stands after it.
+    pub(super) fn with(self, next: Self) -> Self {
+        Self { start: self.start, end: next.end, keys: self.keys | next.keys }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// The fields of the resource one by one, with their keys.
-    pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let first = |pair| Fields::of(pair).flatten().next().map_or(&[][..], |key| key.value.bytes());
-        Fields::of(&self.bytes).flatten().map(move |field| (field.raw, first(field.value.bytes())))
-    }
-
-    /// The bits of the keys that the block may have in common with these; 0 if it has none.
+    /// The block; `bytes` is what it was encoded into.
     #[inline]
-    pub(super) fn shares<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> u64 {
-        keys.fold(0, |bits, key| bits | bit(key)) & self.keys
+    pub(super) fn of(self, bytes: &[u8]) -> Block<'_> {
+        Block { bytes: bytes.get(self.start..self.end).unwrap_or_default(), keys: self.keys }
     }
+}
+
+impl Block<'_> {
+    /// Where the attribute with this key stands, with its tag.
+    #[inline]
+    pub(super) fn find(&self, key: &[u8]) -> Option<Range<usize>> {
+        if self.keys & bit(key) == 0 { None } else { self.search(key) }
+    }
+
+    fn search(&self, key: &[u8]) -> Option<Range<usize>> {
+        let mut fields = Fields::of(self.bytes);
+        loop {
+            let start = self.bytes.len() - fields.rest().len();
+            let pair = fields.next()?.ok()?.value.bytes();
+            let has_key = match pair {
+                [_, length @ 0..0x80, rest @ ..] => {
+                    usize::from(*length) == key.len() && rest.get(..key.len()) == Some(key)
+                }
+                _ => key_of(pair) == key,
+            };
+            if has_key {
+                return Some(start..self.bytes.len() - fields.rest().len());
+            }
+        }
+    }
+}
+
+/// The fields of a resource that a block is, one by one, with their keys.
+pub(super) fn fields(block: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    Fields::of(block).flatten().map(|field| (field.raw, key_of(field.value.bytes())))
+}
+
+fn key_of(pair: &[u8]) -> &[u8] {
+    Fields::of(pair).flatten().next().map_or(&[], |key| key.value.bytes())
 }
 
 /// The bit of a key: by its length and its last and middle letter, in which names of attributes differ most.
 #[inline]
-pub(super) fn bit(key: &[u8]) -> u64 {
+fn bit(key: &[u8]) -> Keys {
     let letter = |place: usize| key.get(place).copied().map_or(0, usize::from);
     let (last, middle) = (letter(key.len().wrapping_sub(1)), letter(key.len() / 2));
-    1 << ((key.len() * 11 + last * 7 + middle) % 64)
+    1 << ((key.len() * 11 + last * 7 + middle) % 128)
 }
 
 #[cfg(test)]
@@ -149,8 +186,10 @@ mod tests {
         assert_eq!((pairs.text("a"), pairs.text("b"), pairs.text("d")), (Some("2"), None, Some("5")));
         assert!(others.without(&pairs).is_empty());
 
-        let block = pairs.encoded();
-        let read: Vec<String> = Repeated::<KeyValue<'_>>::all(block.bytes(), ATTRIBUTES)
+        let mut bytes = b"before".to_vec();
+        let span = pairs.encode(&mut bytes);
+        let block = span.of(&bytes);
+        let read: Vec<String> = Repeated::<KeyValue<'_>>::all(block.bytes, ATTRIBUTES)
             .map(|pair| {
                 let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
                 let value = match pair.value {
@@ -168,8 +207,18 @@ mod tests {
             })
             .collect();
         assert_eq!(read, ["a=2", "c=x|y", "d=5"]);
-        assert_eq!(block.fields().map(|(_, key)| key).collect::<Vec<_>>(), [b"a", b"c", b"d"]);
-        assert_eq!(block.fields().map(|(field, _)| field.len()).sum::<usize>(), block.bytes().len());
-        assert!(block.shares([&b"a"[..], b"other"].into_iter()) != 0);
+        assert_eq!(fields(block.bytes).map(|(_, key)| key).collect::<Vec<_>>(), [b"a", b"c", b"d"]);
+        for (field, key) in fields(block.bytes) {
+            assert_eq!(&block.bytes[block.find(key).unwrap()], field);
+        }
+        assert_eq!(block.find(b"b"), None);
+
+        let mut others = Pairs::default();
+        others.set(&"long".repeat(50), "6");
+        let mut longer = bytes.clone();
+        let both = span.with(others.encode(&mut longer));
+        let both = both.of(&longer);
+        assert_eq!(both.find("long".repeat(50).as_bytes()).unwrap(), block.bytes.len()..both.bytes.len());
+        assert_eq!(both.find(b"a"), block.find(b"a"));
     }
 }

@@ -1,7 +1,7 @@
 //! The pods that are known, by what resources are associated with them by.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque, hash_map},
+    collections::{HashMap, VecDeque, hash_map},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use sluice_pipeline::{
 
 use super::{
     association::{Associations, Identified},
-    block::Block,
+    key::Key,
     pod::{self, Entry},
     related::{Kind, Relations},
     rules::Rules,
@@ -40,10 +40,9 @@ pub(super) struct State {
     /// By namespace and name.
     pods: HashMap<(String, String), Known>,
     /// One for each of [`Associations::tables`].
-    tables: Vec<HashMap<Arc<[u8]>, Slot>>,
+    tables: Vec<HashMap<Key, Slot>>,
     relations: Relations,
     departing: VecDeque<Departing>,
-    blocks: HashSet<Arc<Block>>,
 }
 
 struct Known {
@@ -61,7 +60,7 @@ struct Slot {
 struct Departing {
     at: Instant,
     table: usize,
-    key: Arc<[u8]>,
+    key: Key,
     identity: Box<str>,
 }
 
@@ -73,7 +72,6 @@ impl Catalogue {
             tables,
             relations: Relations::default(),
             departing: VecDeque::new(),
-            blocks: HashSet::new(),
         };
         Self { rules, associations, grace, state: RwLock::new(state) }
     }
@@ -96,7 +94,6 @@ impl Catalogue {
         {
             state.expire(&departing);
         }
-        state.blocks.retain(|block| Arc::strong_count(block) > 1);
         state.tell_size();
     }
 
@@ -142,9 +139,9 @@ impl State {
         self.tables.get(identified.table)?.get(key).map(|slot| &*slot.meant)
     }
 
-    /// What an object gives to its pods.
-    pub(super) fn related(&self, kind: Kind, key: &str) -> Option<&Block> {
-        self.relations.get(kind, key).map(|related| &related.block)
+    /// What an object gives to its pods, encoded.
+    pub(super) fn related(&self, kind: Kind, key: &str) -> Option<&[u8]> {
+        self.relations.get(kind, key).map(|related| &*related.block)
     }
 
     #[cfg(test)]
@@ -153,17 +150,8 @@ impl State {
     }
 
     fn put(&mut self, catalogue: &Catalogue, pod: &Arc<Pod>) {
-        let blocks = &mut self.blocks;
-        let intern = &mut |block: Block| match blocks.get(&block) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let block = Arc::new(block);
-                blocks.insert(Arc::clone(&block));
-                block
-            }
-        };
         let tables = catalogue.associations.tables();
-        let entry = Arc::new(Entry::new(pod, &catalogue.rules, tables, &self.relations, intern));
+        let entry = Arc::new(Entry::new(pod, &catalogue.rules, tables, &self.relations));
         let name = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
         let known = Known { pod: Arc::clone(pod), entry: Arc::clone(&entry) };
         if let Some(old) = self.pods.insert(name, known) {
@@ -176,7 +164,7 @@ impl State {
         }
         for (table, key) in &entry.keys {
             if let Some(table) = self.tables.get_mut(*table) {
-                match table.entry(Arc::clone(key)) {
+                match table.entry(key.clone()) {
                     hash_map::Entry::Occupied(mut slot) => slot.get_mut().put(&entry),
                     hash_map::Entry::Vacant(place) => drop(place.insert(Slot::of(&entry))),
                 }
@@ -205,9 +193,9 @@ impl State {
         }
     }
 
-    fn leave(&mut self, catalogue: &Catalogue, table: usize, key: &Arc<[u8]>, identity: &str) {
+    fn leave(&mut self, catalogue: &Catalogue, table: usize, key: &Key, identity: &str) {
         let at = Instant::now() + catalogue.grace;
-        let departing = Departing { at, table, key: Arc::clone(key), identity: identity.into() };
+        let departing = Departing { at, table, key: key.clone(), identity: identity.into() };
         if catalogue.grace.is_zero() {
             self.expire(&departing);
         } else {

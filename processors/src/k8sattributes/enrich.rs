@@ -1,12 +1,12 @@
 //! Adds what is known of its pod to each resource.
 
-use std::net::IpAddr;
+use std::{mem, net::IpAddr};
 
 use sluice_pipeline::{
     Batch,
     otlp::{
         rewrite::{self, Attributes, Editor, Part, Visit, value},
-        view::{AnyValue, Repeated, Text, View},
+        view::{AnyValue, Text, View},
         wire::Fields,
     },
 };
@@ -17,23 +17,31 @@ use super::{
     catalogue::{Catalogue, State},
     config::Field,
     metrics::Tally,
-    pod::Entry,
+    own::{self, Pairs, text},
+    pod::{Entry, Restarts},
     related::Kind,
 };
 
 const POD_IP: &[u8] = b"k8s.pod.ip";
 const SERVICE_NAME: &[u8] = b"service.name";
 const EXECUTABLE_NAME: &[u8] = b"process.executable.name";
-
-/// The attributes of a resource: keys with encoded values.
-type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+const CONTAINER_NAME: &[u8] = b"k8s.container.name";
+const CONTAINER_ID: &[u8] = b"container.id";
+const RESTART_COUNT: &[u8] = b"k8s.container.restart_count";
 
 /// Adds what is known of pods. What a resource has already stays, unless it is empty.
 pub(super) fn enrich(batch: Batch, catalogue: &Catalogue) -> (Batch, Tally) {
     let client = client(&batch);
     let state = catalogue.read();
-    let mut editor =
-        Enrich { catalogue, state: &state, client, key: Vec::with_capacity(64), tally: Tally::default() };
+    let mut editor = Enrich {
+        catalogue,
+        state: &state,
+        client,
+        key: Vec::with_capacity(64),
+        pairs: Pairs::with_capacity(16),
+        known: Vec::new(),
+        tally: Tally::default(),
+    };
     let batch = rewrite::batch(batch, &mut editor);
     (batch, editor.tally)
 }
@@ -53,7 +61,21 @@ struct Enrich<'c> {
     state: &'c State,
     client: Option<IpAddr>,
     key: Vec<u8>,
+    /// Empty; what the attributes of each resource are listed in.
+    pairs: Pairs<'static>,
+    /// What of a block a resource has already.
+    known: Vec<Known>,
     tally: Tally,
+}
+
+/// An attribute that both a block and a resource have.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Where it stands in the block.
+    start: usize,
+    end: usize,
+    /// Whether that of the block takes the place of that of the resource.
+    replaces: bool,
 }
 
 struct PassThrough<'c> {
@@ -64,7 +86,8 @@ struct PassThrough<'c> {
 
 impl Editor for PassThrough<'_> {
     fn resource(&mut self, resource: &mut Part<'_>) -> Visit {
-        let pairs = pairs(resource.bytes());
+        let mut pairs = Pairs::new();
+        own::list(resource.bytes(), &mut pairs);
         let identified = self.associations.identify(&pairs, Some(self.client), &mut self.key);
         if identified.is_some_and(|identified| identified.by_connection)
             && let Some(attributes) = resource.attributes()
@@ -77,7 +100,8 @@ impl Editor for PassThrough<'_> {
 
 impl Editor for Enrich<'_> {
     fn resource(&mut self, resource: &mut Part<'_>) -> Visit {
-        let mut pairs = pairs(resource.bytes());
+        let mut pairs = own::emptied(mem::take(&mut self.pairs));
+        own::list(resource.bytes(), &mut pairs);
         let Catalogue { associations, rules, .. } = self.catalogue;
         let identified = associations.identify(&pairs, self.client, &mut self.key);
         let address;
@@ -93,14 +117,58 @@ impl Editor for Enrich<'_> {
         let found = identified.and_then(|identified| self.state.pod(identified, &self.key));
         self.tally.count(identified.is_some(), found);
         match found.filter(|entry| !entry.is_ignored) {
-            Some(entry) => of_pod(entry, &pairs, resource),
+            Some(entry) => self.of_pod(entry, &pairs, resource),
             None => self.of_relations(&pairs, resource),
         }
+        self.pairs = own::emptied(pairs);
         Visit::Keep
     }
 }
 
 impl Enrich<'_> {
+    fn of_pod(&mut self, entry: &Entry, pairs: &Pairs<'_>, resource: &mut Part<'_>) {
+        if !pairs.iter().any(|(key, _)| matches!(*key, CONTAINER_NAME | CONTAINER_ID | RESTART_COUNT)) {
+            return self.add(entry.usual(), pairs, resource);
+        }
+        self.add(entry.all(), pairs, resource);
+        // A resource may say which run of the container it is of.
+        let restarts = own::value(pairs, RESTART_COUNT);
+        let restarts = restarts.map_or(Restarts::Untold, |value| Restarts::Told(own::number(value)));
+        let (name, id) = (text(pairs, CONTAINER_NAME), text(pairs, CONTAINER_ID));
+        if let Some(block) = entry.of_container(name, id, restarts) {
+            self.add(block, pairs, resource);
+        }
+    }
+
+    /// Adds what the resource does not have of a block, all at once: nearly always that is the block as it stands, or
+    /// without what the pod was found by.
+    fn add(&mut self, block: Block<'_>, pairs: &Pairs<'_>, resource: &mut Part<'_>) {
+        self.known.clear();
+        for (key, value) in pairs {
+            if let Some(place) = block.find(key)
+                && !self.known.iter().any(|known| known.start == place.start)
+            {
+                let replaces = is_free(key, value, pairs);
+                self.known.push(Known { start: place.start, end: place.end, replaces });
+            }
+        }
+        self.known.sort_unstable_by_key(|known| known.start);
+        resource.append(|writer| {
+            let mut from = 0;
+            for known in &self.known {
+                writer.raw(block.bytes.get(from..known.start).unwrap_or_default());
+                from = known.end;
+            }
+            writer.raw(block.bytes.get(from..).unwrap_or_default());
+        });
+        for known in self.known.iter().filter(|known| known.replaces) {
+            let field = block.bytes.get(known.start..known.end).unwrap_or_default();
+            if let (Some((_, key)), Some(attributes)) = (block::fields(field).next(), resource.attributes()) {
+                attributes.update(key, field_value(field));
+            }
+        }
+    }
+
     /// What a resource whose pod is not known says that it belongs to.
     fn of_relations(&self, pairs: &Pairs<'_>, resource: &mut Part<'_>) {
         for (kind, key) in [
@@ -128,90 +196,15 @@ impl Enrich<'_> {
     }
 }
 
-fn of_pod(entry: &Entry, pairs: &Pairs<'_>, resource: &mut Part<'_>) {
-    add(&entry.block, pairs, resource);
-    let id = text(pairs, b"container.id");
-    let Some(container) = entry.container(text(pairs, b"k8s.container.name"), id) else { return };
-    add(&container.block, pairs, resource);
-    // A resource may say which run of the container it is of.
-    let restarts = match pairs.iter().find(|(key, _)| *key == b"k8s.container.restart_count") {
-        Some((_, count)) => number(count),
-        None => Some(container.restarts),
-    };
-    if restarts == Some(container.restarts) && container.runs_as(id) {
-        add(&container.run, pairs, resource);
-    }
-}
-
-fn pairs(resource: &[u8]) -> Pairs<'_> {
-    let mut pairs = Vec::with_capacity(16);
-    pairs.extend(Repeated::<&[u8]>::all(resource, 1).map(|pair| {
-        let mut parts = (&[][..], &[][..]);
-        for field in Fields::of(pair).flatten() {
-            match field.number {
-                1 => parts.0 = field.value.bytes(),
-                2 => parts.1 = field.value.bytes(),
-                _ => {}
-            }
-        }
-        parts
-    }));
-    pairs
-}
-
-/// The text of an attribute; empty if there is none.
-fn text<'a>(pairs: &Pairs<'a>, key: &[u8]) -> &'a [u8] {
-    match pairs.iter().find(|(known, _)| *known == key).map(|(_, value)| AnyValue::of(value)) {
-        Some(AnyValue::String(text)) => text,
-        _ => &[],
-    }
-}
-
-fn number(value: &[u8]) -> Option<i64> {
-    match AnyValue::of(value) {
-        AnyValue::Int(number) => Some(number),
-        AnyValue::String(text) => text.as_str().parse().ok(),
-        _ => None,
-    }
-}
-
-/// Adds what the resource does not have of a block, all at once: nearly always that is the block as it stands, or without
-/// what the pod was found by.
-fn add(block: &Block, pairs: &Pairs<'_>, resource: &mut Part<'_>) {
-    let shared = block.shares(pairs.iter().map(|(key, _)| *key));
-    if shared == 0 {
-        if !block.is_empty() {
-            resource.append(|writer| writer.raw(block.bytes()));
-        }
-        return;
-    }
-    let mut replaced: Vec<(&[u8], &[u8])> = Vec::new();
-    resource.append(|writer| {
-        for (field, key) in block.fields() {
-            let own = pairs.iter().find(|(own, _)| block::bit(key) & shared != 0 && *own == key);
-            match own {
-                None => writer.raw(field),
-                Some((_, value)) if is_free(key, value, pairs) => replaced.push((key, field)),
-                Some(_) => {}
-            }
-        }
-    });
-    for (key, field) in replaced {
-        if let Some(attributes) = resource.attributes() {
-            attributes.update(key, field_value(field));
-        }
-    }
-}
-
 /// Whether an attribute that a resource has is to be replaced.
 fn is_free(key: &[u8], value: &[u8], pairs: &Pairs<'_>) -> bool {
     let is_empty = matches!(AnyValue::of(value), AnyValue::Empty | AnyValue::String([]));
     is_empty || key == SERVICE_NAME && is_made_up(pairs)
 }
 
-fn add_one_by_one(block: &Block, resource: &mut Part<'_>) {
+fn add_one_by_one(block: &[u8], resource: &mut Part<'_>) {
     let Some(attributes) = resource.attributes() else { return };
-    for (field, key) in block.fields() {
+    for (field, key) in block::fields(block) {
         set(attributes, key, field_value(field));
     }
 }

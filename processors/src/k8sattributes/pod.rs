@@ -1,84 +1,93 @@
 //! What is known of a pod, ready to be added to resources.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_pipeline::kubernetes::{ContainerStatus, OwnerReference, Pod};
 
 use super::{
     association::{self, Property},
-    block::{Block, Pairs},
+    block::{Block, Pairs, Span},
     config::{Field, Whose},
     image::{self, Image},
+    key::Key,
     related::{Kind, Related, Relations},
     rules::{IGNORE, INSTANCE_LABEL, NAME_LABEL, Rules, TEMPLATE_HASH, VERSION_LABEL},
 };
 
-/// What is known of a pod.
+/// What is known of a pod. What every resource reads stands together at the beginning.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Entry {
-    /// Tells pods apart: the UID.
-    pub(super) identity: Box<str>,
-    /// What all its resources have.
-    pub(super) block: Block,
-    pub(super) containers: Box<[Container]>,
     /// Whether it is to be left alone.
     pub(super) is_ignored: bool,
-    /// What it is known by: tables with keys.
-    pub(super) keys: Box<[(usize, Arc<[u8]>)]>,
-    /// Since when it is there, as Kubernetes writes it.
-    started: Box<str>,
     has_ended: bool,
     is_gone: AtomicBool,
+    /// What its resources get, encoded: that of all, then that of each container.
+    bytes: Box<[u8]>,
+    usual: Span,
+    all: Span,
+    containers: Box<[Container]>,
+    /// Tells pods apart: the UID.
+    pub(super) identity: Box<str>,
+    /// What it is known by: tables with keys.
+    pub(super) keys: Box<[(usize, Key)]>,
+    /// Since when it is there, as Kubernetes writes it.
+    started: Box<str>,
+}
+
+/// How often a resource says that its container had been started again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Restarts {
+    Untold,
+    /// `None` is no number.
+    Told(Option<i64>),
 }
 
 /// What is known of a container.
 #[derive(Debug)]
-pub(super) struct Container {
-    pub(super) name: Box<str>,
+struct Container {
+    name: Box<str>,
     /// Empty until it was started.
-    pub(super) id: Box<str>,
+    id: Box<str>,
     /// Before it was last started again; empty if it never was.
     previous_id: Box<str>,
-    pub(super) restarts: i64,
+    restarts: i64,
     /// Whether it is no init container.
     is_main: bool,
-    /// What holds of it however often it is started again; that of many pods is the same.
-    pub(super) block: Arc<Block>,
-    /// What holds of it as it runs now.
-    pub(super) run: Block,
+    /// What holds of it however often it is started again.
+    always: Span,
+    /// What holds of it as it runs now; stands after that.
+    run: Span,
 }
 
-/// Gives equal blocks of several pods one place.
-pub(super) type Intern<'a> = &'a mut dyn FnMut(Block) -> Arc<Block>;
-
 impl Entry {
-    pub(super) fn new(
-        pod: &Pod,
-        rules: &Rules,
-        tables: &[Vec<Property>],
-        relations: &Relations,
-        intern: Intern<'_>,
-    ) -> Self {
+    pub(super) fn new(pod: &Pod, rules: &Rules, tables: &[Vec<Property>], relations: &Relations) -> Self {
         let metadata = &pod.metadata;
         let pairs = attributes(pod, rules, relations);
+        let mut bytes = Vec::with_capacity(1024);
+        let all = pairs.encode(&mut bytes);
         let containers = if rules.needs_containers() || uses_containers(tables) {
-            containers(pod, rules, &pairs, intern)
+            containers(pod, rules, &pairs, &mut bytes)
         } else {
             Vec::new()
+        };
+        // The first container is a main one, if there is any.
+        let usual = match sole(&containers) {
+            Some(container) => all.with(container.always).with(container.run),
+            None => all,
         };
         let keys = tables.iter().enumerate().flat_map(|(table, properties)| {
             let values: Vec<Vec<Vec<u8>>> =
                 properties.iter().map(|property| values(property, pod, &pairs, &containers)).collect();
-            association::keys(&values).into_iter().map(move |key| (table, Arc::from(key)))
+            association::keys(&values).into_iter().map(move |key| (table, Key::of(&key)))
         });
         let asks_to_be_left = metadata.annotations.get(IGNORE);
         Self {
             identity: identity(pod),
             keys: keys.collect(),
-            block: pairs.encoded(),
+            bytes: bytes.into(),
+            usual,
+            all,
             containers: containers.into(),
             is_ignored: rules.excludes(&metadata.name)
                 || asks_to_be_left.is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
@@ -94,8 +103,34 @@ impl Entry {
         }
     }
 
+    /// What a resource gets that says nothing of its container.
+    #[inline]
+    pub(super) fn usual(&self) -> Block<'_> {
+        self.usual.of(&self.bytes)
+    }
+
+    /// What all its resources get.
+    pub(super) fn all(&self) -> Block<'_> {
+        self.all.of(&self.bytes)
+    }
+
+    /// What a resource gets besides that has these attributes: the name of its container, its id, and how often it had
+    /// been started again.
+    pub(super) fn of_container(&self, name: &[u8], id: &[u8], restarts: Restarts) -> Option<Block<'_>> {
+        let container = self.container(name, id)?;
+        let is_current = match restarts {
+            Restarts::Untold => true,
+            Restarts::Told(restarts) => restarts == Some(container.restarts),
+        };
+        let span = match is_current && container.runs_as(id) {
+            true => container.always.with(container.run),
+            false => container.always,
+        };
+        Some(span.of(&self.bytes))
+    }
+
     /// The container that these attributes of a resource mean; of several, none without a name or an id.
-    pub(super) fn container(&self, name: &[u8], id: &[u8]) -> Option<&Container> {
+    fn container(&self, name: &[u8], id: &[u8]) -> Option<&Container> {
         if !name.is_empty() {
             return self.containers.iter().find(|container| container.name.as_bytes() == name);
         }
@@ -103,8 +138,7 @@ impl Entry {
             let is_it = |it: &&Container| it.id.as_bytes() == id || it.previous_id.as_bytes() == id;
             return self.containers.iter().find(is_it);
         }
-        let mut main = self.containers.iter().filter(|container| container.is_main);
-        main.next().filter(|_| main.next().is_none())
+        sole(&self.containers)
     }
 
     /// Of several pods with the same key the one with the highest rank is meant: one that runs, then the newest.
@@ -120,9 +154,15 @@ impl Entry {
         self.is_gone.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_known_by(&self, table: usize, key: &[u8]) -> bool {
-        self.keys.iter().any(|(known, own)| *known == table && **own == *key)
+    pub(super) fn is_known_by(&self, table: usize, key: &Key) -> bool {
+        self.keys.iter().any(|(known, own)| *known == table && own == key)
     }
+}
+
+/// The only main container.
+fn sole(containers: &[Container]) -> Option<&Container> {
+    let mut main = containers.iter().filter(|container| container.is_main);
+    main.next().filter(|_| main.next().is_none())
 }
 
 /// Tells pods apart.
@@ -258,7 +298,8 @@ fn cron_job(owner: &OwnerReference, relations: &Relations) -> (String, String) {
     (name.to_owned(), String::new())
 }
 
-fn containers(pod: &Pod, rules: &Rules, of_pod: &Pairs, intern: Intern<'_>) -> Vec<Container> {
+/// What is known of the containers, the main ones first; encodes what their resources get.
+fn containers(pod: &Pod, rules: &Rules, of_pod: &Pairs, bytes: &mut Vec<u8>) -> Vec<Container> {
     let (spec, status) = (&pod.spec, &pod.status);
     let main = spec.containers.iter().map(|container| (container, true, &status.container_statuses));
     let init =
@@ -267,19 +308,19 @@ fn containers(pod: &Pod, rules: &Rules, of_pod: &Pairs, intern: Intern<'_>) -> V
     for (container, is_main, statuses) in main.chain(init) {
         let nothing = ContainerStatus::default();
         let status = statuses.iter().find(|status| status.name == container.name).unwrap_or(&nothing);
-        let mut block = Pairs::default();
+        let mut always = Pairs::default();
         if rules.has(Field::ContainerName) {
-            block.add("k8s.container.name", &container.name);
+            always.add("k8s.container.name", &container.name);
         }
         if let Some(image) = Image::parse(&container.image) {
             if rules.has(Field::ContainerImageName) {
-                block.add("container.image.name", image.repository);
+                always.add("container.image.name", image.repository);
             }
             if rules.has(Field::ContainerImageTag) {
-                block.add("container.image.tag", image.tag.unwrap_or("latest"));
+                always.add("container.image.tag", image.tag.unwrap_or("latest"));
             }
             if rules.has(Field::ServiceVersion) {
-                block.add("service.version", &image.version().unwrap_or_default());
+                always.add("service.version", &image.version().unwrap_or_default());
             }
         }
         let mut run = Pairs::default();
@@ -301,8 +342,8 @@ fn containers(pod: &Pod, rules: &Rules, of_pod: &Pairs, intern: Intern<'_>) -> V
             previous_id: bare(&status.last_state.terminated.container_id).into(),
             restarts: status.restart_count,
             is_main,
-            block: intern(block.without(of_pod).encoded()),
-            run: run.without(of_pod).encoded(),
+            always: always.without(of_pod).encode(bytes),
+            run: run.without(of_pod).encode(bytes),
         });
     }
     containers
@@ -315,7 +356,7 @@ fn bare(id: &str) -> &str {
 
 impl Container {
     /// Whether an id is that of its run now, or of none that is known.
-    pub(super) fn runs_as(&self, id: &[u8]) -> bool {
+    fn runs_as(&self, id: &[u8]) -> bool {
         id.is_empty() || self.previous_id.is_empty() || self.previous_id.as_bytes() != id
     }
 }

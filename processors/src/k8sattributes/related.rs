@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use sluice_pipeline::kubernetes::{Metadata, Pod};
 
 use super::{
-    block::{Block, Pairs},
+    block::Pairs,
     config::{Field, Whose},
     rules::Rules,
 };
@@ -34,8 +34,8 @@ pub(super) struct Related {
     uid: String,
     /// What it gives to its pods.
     pub(super) pairs: Pairs,
-    /// The same, for resources whose pod is not known.
-    pub(super) block: Block,
+    /// The same encoded, for resources whose pod is not known.
+    pub(super) block: Box<[u8]>,
     /// Name and UID of the deployment of a replica set, and of the cron job of a job.
     pub(super) owner: Option<(String, String)>,
 }
@@ -115,9 +115,11 @@ impl Related {
             Kind::Job => metadata.owner("CronJob"),
             _ => None,
         };
+        let mut block = Vec::new();
+        pairs.encode(&mut block);
         Self {
             uid: metadata.uid.clone(),
-            block: pairs.encoded(),
+            block: block.into(),
             pairs,
             owner: above.map(|owner| (owner.name.clone(), owner.uid.clone())),
         }

@@ -192,6 +192,7 @@ impl Conversion<'_> {
         } else {
             keys.push(format!("      namespaces: [{}]\n", namespaces.join(", ")));
         }
+        let mut is_selected = false;
         for key in ["label", "field"] {
             let (theirs, ours) = (
                 format!("kubernetes_config.selector.{key}"),
@@ -199,7 +200,14 @@ impl Conversion<'_> {
             );
             if let Some(setting) = self.set_in_client(&theirs, &ours) {
                 keys.push(format!("      {key}_selector: {}\n", setting.text()));
+                is_selected = true;
             }
+        }
+        if !is_selected {
+            keys.push("      label_selector: app=oap\n".to_owned());
+            let why = "Satellite takes everything in the namespace for OAP, which Sluice does not; in the place of app=oap, \
+                       extensions.oap.kubernetes.label_selector has to be labels that only OAP has";
+            self.note("clients.kubernetes_config.selector", why);
         }
         let path = "kubernetes_config.extra_port.port";
         if let Some(port) = self.set_in_client(path, "extensions.oap.kubernetes.port") {

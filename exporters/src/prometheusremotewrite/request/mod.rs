@@ -10,6 +10,7 @@ use sluice_protocols::protobuf::{write_bytes, write_double, write_message, write
 use super::{
     config::ProtobufMessage,
     segment::{Exemplar, Native, Sample, Segment, Series},
+    targets::Target,
 };
 use crate::prometheus_model::{Kind, ZERO_THRESHOLD, write_side, write_signed};
 
@@ -36,6 +37,8 @@ pub(super) struct Held {
     /// How many messages.
     messages: usize,
     holds: Holds,
+    /// Whose `target_info` it is, and its last time in milliseconds.
+    target: Option<(Target, i64)>,
 }
 
 /// How much a request or series holds.
@@ -138,7 +141,7 @@ fn cut(segment: &Segment, mut encoder: impl Encoder, size: usize) -> Result<Vec<
             exemplars: split_off(&mut exemplars, |exemplar| exemplar.series == index),
         };
         let messages = encoder.series(segment, parts);
-        held.push(Held { messages, holds: parts.holds() });
+        held.push(Held { messages, holds: parts.holds(), target: parts.target() });
         if encoder.size() >= size {
             requests.push(Request::new(encoder.finish(segment), std::mem::take(&mut held), 0)?);
         }
@@ -166,6 +169,11 @@ impl Request {
         Ok(Self { body, size, holds, series, depth })
     }
 
+    /// Whose `target_info` it has, with the last time of each.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (Target, i64)> {
+        self.series.iter().filter_map(|series| series.target)
+    }
+
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         self.body.len() + self.series.len() * size_of::<Held>()
@@ -173,6 +181,10 @@ impl Request {
 }
 
 impl Parts<'_> {
+    fn target(&self) -> Option<(Target, i64)> {
+        Some((self.series.target?, self.samples.last()?.time))
+    }
+
     fn holds(&self) -> Holds {
         Holds {
             samples: self.samples.len() as u64,

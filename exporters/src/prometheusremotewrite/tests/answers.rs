@@ -112,6 +112,31 @@ async fn what_version_2_says_is_not_written_is_rejected() {
 }
 
 #[tokio::test]
+async fn target_info_that_was_not_written_is_sent_again() {
+    for refusal in [503, 400] {
+        let peer =
+            Peer::answering(move |number, _| if number == 0 { status(refusal) } else { status(204) }).await;
+        let writer = peer.writer(|config| config.own.max_batch_size_bytes = 1);
+        let resource = [("service.name", "shop"), ("host.name", "box")];
+        let batch = batch_of(&resource, vec![gauge("rooms", "", vec![point(0, TIME, 1.0, &[])])]);
+        // The one of them that is refused may be that of the target or not.
+        let first = writer.send(&batch, None).await;
+        assert_ne!(first, Reply::Delivered);
+        let sent = |peer: &Peer| {
+            let bodies = peer.requests().into_iter().map(|(_, body)| names(&body));
+            bodies.filter(|names| names[0].starts_with("target_info")).count()
+        };
+        let before = sent(&peer);
+        let was_refused = names(&peer.requests()[0].1)[0].starts_with("target_info") || before == 0;
+        // The sender comes with the same again, and then once more.
+        assert_eq!(writer.send(&batch, None).await, Reply::Delivered);
+        assert_eq!(sent(&peer), before + usize::from(was_refused), "{refusal}");
+        assert_eq!(writer.send(&batch, None).await, Reply::Delivered);
+        assert_eq!(sent(&peer), before + usize::from(was_refused), "{refusal}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_server_has_is_not_sent_again() {
     // Refuses the second request of each attempt.
     let peer =

@@ -45,7 +45,7 @@ pub(super) fn batch(metrics: Vec<Metric>) -> Batch {
     batch_of(&[], metrics)
 }
 
-/// What became of a batch: requests before compression, and what was refused.
+/// What became of a batch: requests before compression, each written, and what was refused.
 pub(super) struct Made {
     pub(super) bodies: Vec<Vec<u8>>,
     pub(super) refused: Vec<(Refusal, u64)>,
@@ -64,7 +64,10 @@ pub(super) fn make_with(translator: &Translator, keys: &RemoteWriteKeys, batch: 
         let translated = translator.translate(batch, first);
         let requests =
             requests(&translated.segment, keys.protobuf_message, keys.send_metadata, keys.batch_size());
-        made.bodies.extend(requests.unwrap().iter().map(|request| uncompressed(&request.body)));
+        for request in requests.unwrap() {
+            translator.written(&request);
+            made.bodies.push(uncompressed(&request.body));
+        }
         made.refused.extend(translated.refused);
         from = translated.next;
     }

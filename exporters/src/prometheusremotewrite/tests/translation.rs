@@ -9,7 +9,10 @@ use opentelemetry_proto::tonic::{
 use proptest::prelude::*;
 use prost::Message;
 use sluice_pipeline::{Batch, Chunk, Context, Signal};
-use sluice_protocols::prometheus::STALE;
+use sluice_protocols::{
+    prometheus::STALE,
+    protobuf::{write_bytes, write_message},
+};
 
 use super::{fixture::*, messages::*};
 use crate::{
@@ -417,6 +420,24 @@ fn what_a_part_of_a_batch_takes_is_bounded() {
         from = translated.next;
     }
     assert_eq!(series, 8 * 1003, "that is more than 40 MB of labels");
+}
+
+#[test]
+fn a_million_metrics_without_points_take_no_room() {
+    let mut metrics = Vec::new();
+    for number in 0..1_000_000 {
+        write_message(&mut metrics, 2, |metric| {
+            write_bytes(metric, 1, format!("rooms_{number}").as_bytes());
+            // A gauge.
+            write_bytes(metric, 5, &[]);
+        });
+    }
+    let mut data = Vec::new();
+    write_message(&mut data, 1, |resource| write_bytes(resource, 2, &metrics));
+    let batch = Batch::new(Signal::Metrics, Chunk::new(data.into(), 0), Context::default());
+    let translated = Translator::new(&RemoteWriteKeys::default()).translate(&batch, 0);
+    assert!(translated.segment.bytes() == 0 && translated.segment.families.is_empty());
+    assert!(translated.refused.is_empty() && translated.next.is_none());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod chaos;
 mod compare;
+mod control_group;
 mod http;
 pub(crate) mod kernel;
 mod ledger;
@@ -12,12 +13,13 @@ mod peers;
 mod sluice;
 
 pub(crate) use compare::{assert_same_telemetry, lines};
+pub(crate) use control_group::ControlGroup;
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
 pub(crate) use oap::{Oap, service_id, tag};
 pub(crate) use peers::{
     PrometheusServer, ZipkinServer, envoy, is_root, node, node_server, program, promtool, python,
-    python_server, require, script,
+    python_server, require, script, skip_for_host,
 };
 pub(crate) use sluice::{Setup, Sluice, executable};
 

@@ -175,6 +175,33 @@ async fn what_was_not_delivered_at_the_shutdown_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_retrying_a_shutdown_loses_nothing_either() {
+    let metrics = Metrics::record();
+    let begin = |destination: &Arc<Destination>, store: &Arc<Store>| {
+        let retry = RetryConfig { enabled: false, ..RetryConfig::default() };
+        let settings = Settings { timeout: Duration::ZERO, retry, queue: config() };
+        let sender: Arc<dyn Sender> = Arc::<Destination>::clone(destination);
+        Exporter::start(sender, settings, &with_storage(Some(store))).unwrap()
+    };
+    let latency = Duration::from_millis(500);
+    let destination = Arc::new(Destination { latency, ..Destination::new(|_, _| busy()) });
+    let store = Arc::new(Store::default());
+    let exporter = begin(&destination, &store);
+    offer(&*exporter, batch(1)).await;
+    wait(100).await;
+    assert_eq!(destination.busiest(), 1, "it is under way when the shutdown begins");
+    exporter.drain(in_seconds(10)).await;
+    assert_eq!((store.settled(), store.unsettled()), (vec![], 1));
+    assert_eq!(metrics.value("otelcol_exporter_send_failed_spans", "otlp"), 0.0, "nothing is given up");
+
+    store.restart();
+    let recovered = Arc::new(Destination::healthy());
+    let _next = begin(&recovered, &store);
+    wait(1_000).await;
+    assert_eq!((recovered.sizes(), store.settled()), (vec![1], vec![(1, Reply::Delivered)]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_tried_while_the_receivers_stop_stays_too() {
     let destination = Arc::new(Destination::new(|_, _| busy()));
     let store = Arc::new(Store::default());

@@ -42,8 +42,9 @@ impl Wanted {
 }
 
 impl Keep {
-    /// Lets go of the labels and annotations that are not kept.
+    /// Lets go of the labels and annotations that are not kept, and of room that lists were read into.
     pub(super) fn trim(&self, metadata: &mut Metadata) {
+        metadata.owner_references.shrink_to_fit();
         self.labels.trim(&mut metadata.labels);
         self.annotations.trim(&mut metadata.annotations);
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::{Condition, Keep, Metadata, Resource, or_default};
+use super::{Condition, Keep, Metadata, Resource, of_text, or_default};
 
 /// A pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -149,21 +149,29 @@ impl Resource for Pod {
         vectors.into_iter().for_each(Vec::shrink_to_fit);
         self.status.conditions.retain(|condition| condition.kind == "Ready");
         self.status.conditions.shrink_to_fit();
+        self.status.pod_ips.shrink_to_fit();
     }
 
     fn size(&self) -> usize {
-        let PodSpec { node_name, hostname, .. } = &self.spec;
-        let PodStatus { phase, pod_ip, pod_ips, .. } = &self.status;
-        let containers = self.spec.containers.iter().chain(&self.spec.init_containers);
-        let containers = containers.map(|it| it.name.len() + it.image.len() + 64);
+        let PodSpec { node_name, hostname, containers, init_containers, .. } = &self.spec;
+        let PodStatus { phase, pod_ip, pod_ips, start_time, conditions, .. } = &self.status;
+        let containers = containers
+            .iter()
+            .chain(init_containers)
+            .map(|it| size_of::<Container>() + of_text(&it.name) + of_text(&it.image));
         let statuses =
             self.status.container_statuses.iter().chain(&self.status.init_container_statuses).map(|it| {
-                let last = &it.last_state.terminated.container_id;
-                it.name.len() + it.container_id.len() + it.image_id.len() + last.len() + 128
+                let texts =
+                    [&it.name, &it.container_id, &it.image_id, &it.last_state.terminated.container_id];
+                size_of::<ContainerStatus>() + texts.into_iter().map(|text| of_text(text)).sum::<usize>()
             });
-        let addresses = pod_ips.iter().map(|address| address.ip.len() + 32);
-        let own = [node_name, hostname, phase, pod_ip].into_iter().map(String::len);
-        self.metadata.size() + own.chain(containers).chain(statuses).chain(addresses).sum::<usize>()
+        let addresses = pod_ips.iter().map(|address| size_of::<PodAddress>() + of_text(&address.ip));
+        let conditions =
+            conditions.iter().map(|it| size_of::<Condition>() + of_text(&it.kind) + of_text(&it.status));
+        let own =
+            [node_name, hostname, phase, pod_ip].into_iter().chain(start_time).map(|text| of_text(text));
+        let parts = own.chain(containers).chain(statuses).chain(addresses).chain(conditions);
+        size_of::<Self>() + self.metadata.heap() + parts.sum::<usize>()
     }
 }
 

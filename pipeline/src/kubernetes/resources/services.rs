@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::{Keep, Metadata, Resource, or_default};
+use super::{Keep, Metadata, Resource, of_text, or_default};
 
 /// A service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -70,6 +70,10 @@ impl Resource for Service {
     fn trim(&mut self, keep: &Keep) {
         keep.trim(&mut self.metadata);
     }
+
+    fn size(&self) -> usize {
+        size_of::<Self>() + self.metadata.heap() + of_text(&self.spec.cluster_ip)
+    }
 }
 
 impl Resource for EndpointSlice {
@@ -82,6 +86,17 @@ impl Resource for EndpointSlice {
 
     fn trim(&mut self, keep: &Keep) {
         keep.trim(&mut self.metadata);
+        self.endpoints.shrink_to_fit();
+        self.endpoints.iter_mut().for_each(|endpoint| endpoint.addresses.shrink_to_fit());
+    }
+
+    fn size(&self) -> usize {
+        let addresses = |endpoint: &SliceEndpoint| -> usize {
+            endpoint.addresses.iter().map(|address| size_of::<String>() + of_text(address)).sum()
+        };
+        let endpoints =
+            self.endpoints.iter().map(|endpoint| size_of::<SliceEndpoint>() + addresses(endpoint));
+        size_of::<Self>() + self.metadata.heap() + endpoints.sum::<usize>()
     }
 }
 

@@ -1,6 +1,8 @@
 //! From OTLP data points to series, a part of a batch at a time: what that takes is bounded, however many buckets and long
 //! labels a batch has.
 
+mod samples;
+
 use std::{
     collections::BTreeMap,
     time::{SystemTime, UNIX_EPOCH},
@@ -10,17 +12,19 @@ use sluice_pipeline::{
     Batch,
     otlp::view::{Metric, MetricData, Resource, Temporality, Text, resource_groups},
 };
-use sluice_protocols::prometheus::{MetricKind, MetricNamer, STALE, Unit};
+use sluice_protocols::prometheus::{MetricKind, MetricNamer, Unit};
 
+use self::samples::{Moment, Names, Target, write_series};
 use super::{
     config::RemoteWriteKeys,
     refusal::Refusal,
-    segment::{Family, Segment, milliseconds, write_labels},
+    request::Request,
+    segment::{Family, Segment, milliseconds},
     targets::Targets,
 };
 use crate::prometheus_model::{
-    Exponential, Histogram, Kind, LabelRules, LabelWriter, Measured, NO_RECORDED_VALUE, PointReader,
-    PointView, Shared, Summary, Value, bucket_of, measured, number_text, resolve_target,
+    Kind, LabelRules, LabelWriter, Measured, NO_RECORDED_VALUE, PointReader, PointView, Shared, Value,
+    measured, resolve_target,
 };
 
 /// How large a segment is about to be, in bytes.
@@ -67,33 +71,6 @@ pub(super) struct Translated {
     pub(super) next: Option<usize>,
 }
 
-/// What the points of a metric share.
-struct Target<'s, 'a> {
-    shared: &'s Shared<'a>,
-    family: usize,
-    kind: Kind,
-    names: Names,
-}
-
-/// What the series of a metric are called.
-#[derive(Clone, Debug, Default)]
-struct Names {
-    plain: String,
-    bucket: String,
-    sum: String,
-    count: String,
-    created: String,
-}
-
-/// What the samples of a point share.
-#[derive(Clone, Copy)]
-struct Moment {
-    /// Start and time in milliseconds.
-    times: (i64, i64),
-    /// The series has ended.
-    ended: bool,
-}
-
 impl Translator {
     pub(super) fn new(keys: &RemoteWriteKeys) -> Self {
         let namer = MetricNamer { namespace: keys.namespace.clone(), suffixes: keys.suffixes() };
@@ -115,6 +92,11 @@ impl Translator {
     pub(super) fn with_segments_of(mut self, bytes: usize) -> Self {
         self.segment = bytes;
         self
+    }
+
+    /// The server has taken a request.
+    pub(super) fn written(&self, request: &Request) {
+        request.targets().for_each(|(target, time)| self.targets.written(target, time));
     }
 
     /// Makes series of the points of a batch from this number on, until a segment is full.
@@ -270,94 +252,6 @@ impl<'a> Taking<'a> {
         Ok((!ended).then_some(moment.times.1))
     }
 
-    fn number(&mut self, target: &Target<'_, 'a>, moment: Moment, value: f64, exemplars: &[Measured<'a>]) {
-        let series = self.sample(target, moment, &target.names.plain, None, value);
-        self.segment.count_point(series);
-        for exemplar in exemplars {
-            self.segment.push_exemplar(series, moment.times.1, exemplar);
-        }
-    }
-
-    fn histogram(
-        &mut self,
-        target: &Target<'_, 'a>,
-        moment: Moment,
-        histogram: &Histogram,
-        exemplars: &[Measured<'a>],
-    ) {
-        let bounds = &histogram.bounds.values;
-        let mut cumulative: u64 = 0;
-        let finite = histogram.bounds.texts.iter().map(|text| &**text).zip(&histogram.counts);
-        let infinite = std::iter::once(("+Inf", &histogram.count));
-        let last = bounds.len();
-        for (bucket, (bound, count)) in finite.chain(infinite).enumerate() {
-            cumulative = if bucket == last { *count } else { cumulative.saturating_add(*count) };
-            let le = Some(("le", bound));
-            let series = self.sample(target, moment, &target.names.bucket, le, cumulative as f64);
-            for exemplar in exemplars.iter().filter(|exemplar| bucket_of(bounds, exemplar.value) == bucket) {
-                self.segment.push_exemplar(series, moment.times.1, exemplar);
-            }
-        }
-        if histogram.sum.is_some() || moment.ended {
-            self.sample(target, moment, &target.names.sum, None, histogram.sum.unwrap_or_default());
-        }
-        let count = self.sample(target, moment, &target.names.count, None, histogram.count as f64);
-        self.segment.count_point(count);
-    }
-
-    fn exponential(
-        &mut self,
-        target: &Target<'_, 'a>,
-        moment: Moment,
-        histogram: Box<Exponential>,
-        exemplars: &[Measured<'a>],
-    ) -> Result<(), Refusal> {
-        let buckets = histogram.positive.counts.iter().chain(&histogram.negative.counts);
-        let counted = buckets.fold(histogram.zero_count, |total, count| total.saturating_add(*count));
-        // Prometheus takes fewer in buckets than in all only where not all were numbers.
-        if counted != histogram.count && !histogram.sum.is_some_and(f64::is_nan) {
-            return Err(Refusal::Invalid);
-        }
-        let series = self.series(target, &target.names.plain, None);
-        let value = (!moment.ended).then_some(histogram);
-        self.segment.push_histogram(series, moment.times, value);
-        self.segment.count_point(series);
-        for exemplar in exemplars {
-            self.segment.push_exemplar(series, moment.times.1, exemplar);
-        }
-        Ok(())
-    }
-
-    fn summary(&mut self, target: &Target<'_, 'a>, moment: Moment, summary: &Summary) {
-        for (quantile, value) in &summary.quantiles {
-            let quantile = number_text(*quantile);
-            self.sample(target, moment, &target.names.plain, Some(("quantile", &quantile)), *value);
-        }
-        self.sample(target, moment, &target.names.sum, None, summary.sum);
-        let count = self.sample(target, moment, &target.names.count, None, summary.count as f64);
-        self.segment.count_point(count);
-    }
-
-    /// Adds a sample to the series of this name, with the labels of the point and this one.
-    fn sample(
-        &mut self,
-        target: &Target<'_, 'a>,
-        moment: Moment,
-        name: &str,
-        extra: Option<(&str, &str)>,
-        value: f64,
-    ) -> usize {
-        let series = self.series(target, name, extra);
-        self.segment.push_sample(series, moment.times, if moment.ended { STALE } else { value });
-        series
-    }
-
-    fn series(&mut self, target: &Target<'_, 'a>, name: &str, extra: Option<(&str, &str)>) -> usize {
-        self.buffer.clear();
-        write_series(name, extra, self.labels.labels(), &mut self.buffer);
-        self.segment.series(target.family, &self.buffer)
-    }
-
     fn target_info(&mut self, resource: &Resource<'a>, newest: i64) {
         let translator = self.translator;
         let Some(name) = &translator.target_info else { return };
@@ -368,53 +262,12 @@ impl<'a> Taking<'a> {
         }
         self.buffer.clear();
         write_series(name, None, self.labels.labels(), &mut self.buffer);
-        if self.buffer.len() > LONGEST_LABELS || !translator.targets.is_due(&self.buffer, newest) {
+        if self.buffer.len() > LONGEST_LABELS {
             return;
         }
+        let Some(target) = translator.targets.due(&self.buffer, newest) else { return };
         let (help, unit) = (TARGET_HELP.to_owned(), String::new());
         let family = self.segment.family(Family { name: name.clone(), kind: Kind::Gauge, help, unit });
-        let series = self.segment.series(family, &self.buffer);
-        self.segment.push_sample(series, (0, newest), 1.0);
+        self.segment.push_target(target, family, &self.buffer, newest);
     }
-}
-
-impl Names {
-    fn of(name: &str, kind: Kind) -> Self {
-        let base = name.strip_suffix("_total").filter(|_| kind == Kind::Counter).unwrap_or(name);
-        Self {
-            plain: name.to_owned(),
-            bucket: format!("{name}_bucket"),
-            sum: format!("{name}_sum"),
-            count: format!("{name}_count"),
-            created: format!("{base}_created"),
-        }
-    }
-}
-
-impl Value {
-    /// How many series a point of this value is, roughly.
-    fn series(&self) -> usize {
-        match self {
-            Self::Number(_) | Self::Exponential(_) => 1,
-            Self::Histogram(histogram) => histogram.bounds.values.len() + 3,
-            Self::Summary(summary) => summary.quantiles.len() + 2,
-        }
-    }
-}
-
-/// Writes the labels of a series in the order of their names.
-fn write_series<'l>(
-    name: &'l str,
-    extra: Option<(&'l str, &'l str)>,
-    labels: impl Iterator<Item = (&'l str, &'l str)>,
-    out: &mut Vec<u8>,
-) {
-    let mut own = [Some(("__name__", name)), extra].into_iter().flatten().peekable();
-    for label in labels {
-        while let Some(before) = own.next_if(|before| before.0 < label.0) {
-            write_labels([before], out);
-        }
-        write_labels([label], out);
-    }
-    write_labels(own, out);
 }
