@@ -32,10 +32,11 @@ public final class Shop {
             if (arguments[0].equals("stock")) {
                 System.out.println(LISTENS + serve(new Stock()));
                 System.in.transferTo(OutputStream.nullOutputStream());
+                Thread.sleep(GRACE);
             } else {
+                // It ends after the stock, which gives its own agent the time.
                 web(arguments[1], Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
             }
-            Thread.sleep(GRACE);
             System.exit(0);
         } catch (Exception error) {
             error.printStackTrace();
