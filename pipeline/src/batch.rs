@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 
-use crate::{budget::Charge, compression::Encoding, signal::Signal};
+use crate::{budget::Charge, compression::Encoding, native::Native, signal::Signal};
 
 /// Telemetry of one signal, as it came over the wire.
 ///
@@ -29,14 +29,20 @@ pub struct Batch {
 }
 
 /// One complete encoded `TracesData`, `MetricsData`, `LogsData` or `ProfilesData` in canonical form
-/// (checked by [`crate::otlp::check`] or written by Sluice itself).
+/// (checked by [`crate::otlp::check`] or written by Sluice itself), or messages that become one once somebody looks.
 #[derive(Clone, Debug)]
 pub struct Chunk {
-    bytes: Bytes,
+    content: Content,
     items: usize,
     origin: Origin,
     compressed: Option<Compressed>,
     charge: Option<Arc<Charge>>,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Encoded(Bytes),
+    Native(Arc<Native>),
 }
 
 /// The compressed bytes that a chunk came in, kept so that an untouched chunk can leave as it came.
@@ -93,7 +99,17 @@ impl Chunk {
     /// A chunk with an origin of its own. `items` must be what the bytes hold.
     #[must_use]
     pub fn new(bytes: Bytes, items: usize) -> Self {
-        Self { bytes, items, origin: Origin::next(), compressed: None, charge: None }
+        Self::of(Content::Encoded(bytes), items)
+    }
+
+    /// A chunk of messages that are not translated yet, with an origin of its own. `items` must be what they become.
+    #[must_use]
+    pub fn from_native(native: Native, items: usize) -> Self {
+        Self::of(Content::Native(Arc::new(native)), items)
+    }
+
+    fn of(content: Content, items: usize) -> Self {
+        Self { content, items, origin: Origin::next(), compressed: None, charge: None }
     }
 
     /// Keeps the compressed bytes that the chunk was decoded from.
@@ -114,13 +130,36 @@ impl Chunk {
     /// The charge stays with it until its last descendant is gone.
     #[must_use]
     pub fn replaced(&self, bytes: Bytes, items: usize) -> Self {
-        Self { bytes, items, origin: self.origin, compressed: None, charge: self.charge.clone() }
+        let content = Content::Encoded(bytes);
+        Self { content, items, origin: self.origin, compressed: None, charge: self.charge.clone() }
     }
 
-    /// The encoded message.
+    /// The encoded message. What came in messages of another protocol is translated by the first call.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+        match &self.content {
+            Content::Encoded(bytes) => bytes,
+            Content::Native(native) => native.otlp(),
+        }
+    }
+
+    /// Its size in bytes: of the encoded message, or of what it came in while nobody has looked at it. Unlike
+    /// [`Self::bytes`] it costs nothing, and may change.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match &self.content {
+            Content::Encoded(bytes) => bytes.len(),
+            Content::Native(native) => native.translated().map_or(native.length(), Bytes::len),
+        }
+    }
+
+    /// The messages of another protocol that it came in, if nothing changed it since.
+    #[must_use]
+    pub fn native(&self) -> Option<&Native> {
+        match &self.content {
+            Content::Encoded(_) => None,
+            Content::Native(native) => Some(native),
+        }
     }
 
     /// How many spans, data points, log records or profile samples it holds.
@@ -141,10 +180,14 @@ impl Chunk {
         self.compressed.as_ref()
     }
 
-    /// Bytes held in memory: the message and, if kept, its compressed form.
+    /// Bytes held in memory: the message and, if kept, what it came in.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.bytes.len() + self.compressed.as_ref().map_or(0, |compressed| compressed.bytes.len())
+        let content = match &self.content {
+            Content::Encoded(bytes) => bytes.len(),
+            Content::Native(native) => native.length() + native.translated().map_or(0, Bytes::len),
+        };
+        content + self.compressed.as_ref().map_or(0, |compressed| compressed.bytes.len())
     }
 }
 
@@ -173,10 +216,17 @@ impl Batch {
         self.items
     }
 
-    /// Encoded size in bytes, all chunks together.
+    /// Encoded size in bytes, all chunks together. It has them translated; where that is not needed, ask for
+    /// [`Self::size`].
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.bytes.len()).sum()
+        self.chunks.iter().map(|chunk| chunk.bytes().len()).sum()
+    }
+
+    /// [`Chunk::size`] of all chunks together.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.chunks.iter().map(Chunk::size).sum()
     }
 
     /// The chunks, in order.
@@ -276,11 +326,11 @@ impl Batch {
     #[must_use]
     pub fn contiguous(&self) -> Bytes {
         match self.chunks.as_slice() {
-            [only] => only.bytes.clone(),
+            [only] => only.bytes().clone(),
             chunks => {
                 let mut whole = Vec::with_capacity(self.bytes());
                 for chunk in chunks {
-                    whole.extend_from_slice(&chunk.bytes);
+                    whole.extend_from_slice(chunk.bytes());
                 }
                 whole.into()
             }

@@ -15,6 +15,7 @@ pub mod graph;
 pub mod grpc;
 pub mod http;
 pub mod kubernetes;
+pub mod native;
 pub mod otlp;
 pub mod outlet;
 pub mod reply;
@@ -24,6 +25,7 @@ pub mod tls;
 
 pub use batch::{Batch, Chunk, Context, Origin};
 pub use consumer::{Consumer, Demand, Permit};
+pub use native::Native;
 pub use outlet::Outlet;
 pub use reply::{Code, Failure, Reply};
 pub use signal::Signal;

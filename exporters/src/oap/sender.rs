@@ -16,6 +16,7 @@ use sluice_pipeline::{
     grpc::client::Stream,
     reply::Retry,
 };
+use sluice_protocols::skywalking::COLLECT_SEGMENTS;
 
 use super::{
     config::OapConfig,
@@ -120,8 +121,15 @@ impl Outcome {
 }
 
 fn translate(batch: &Batch, signal: Signal, config: &OapConfig) -> Streams {
-    let chunks: Vec<&[u8]> = batch.chunks().iter().map(|chunk| chunk.bytes().as_ref()).collect();
     let mut streams = Streams::default();
+    let mut chunks: Vec<&[u8]> = Vec::with_capacity(batch.chunks().len());
+    for chunk in batch.chunks() {
+        // What came as OAP takes it and nobody changed goes as it came.
+        match chunk.native().and_then(|native| native.messages_of(COLLECT_SEGMENTS)) {
+            Some(segments) => streams.extend(Method::Segments, "", chunk.items(), segments),
+            None => chunks.push(chunk.bytes()),
+        }
+    }
     match signal {
         Signal::Traces => traces::translate(&chunks, config, &mut streams),
         Signal::Metrics => metrics::translate(&chunks, config, &mut streams),

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use sluice_pipeline::grpc::frame::Messages;
+use sluice_protocols::skywalking::COLLECT_SEGMENTS;
 
 /// A method of OAP that takes telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +60,7 @@ impl Method {
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
-            Self::Segments => "/skywalking.v3.TraceSegmentReportService/collect",
+            Self::Segments => COLLECT_SEGMENTS,
             Self::AttachedEvents => "/skywalking.v3.SpanAttachedEventReportService/collect",
             Self::Logs => "/skywalking.v3.LogReportService/collect",
             Self::Meters => "/skywalking.v3.MeterReportService/collect",
@@ -109,6 +111,23 @@ impl Method {
 impl Streams {
     /// Adds a message that stands for so many items to the stream of this key; `write` appends it to a buffer.
     pub(super) fn push(&mut self, method: Method, key: &str, items: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(call) = self.call(method, key) else { return };
+        if call.messages.push(write) {
+            call.items += items;
+        } else {
+            self.drop(items, "messages of more than 4 GiB, which gRPC cannot carry");
+        }
+    }
+
+    /// Adds messages that are framed already.
+    pub(super) fn extend(&mut self, method: Method, key: &str, items: usize, framed: &Bytes) {
+        let Some(call) = self.call(method, key) else { return };
+        call.messages.extend(framed);
+        call.items += items;
+    }
+
+    /// The call that the next message for this key goes into.
+    fn call(&mut self, method: Method, key: &str) -> Option<&mut Call> {
         let place = self.place(method, key).unwrap_or_else(|| {
             let routed = method.is_aggregated().then(|| key.to_owned());
             self.calls.push(Call { method, key: routed, messages: Messages::default(), items: 0 });
@@ -118,12 +137,7 @@ impl Streams {
         if self.last.as_ref().is_none_or(|(last, _)| *last != place) {
             self.last = Some((place, key.to_owned()));
         }
-        let Some(call) = self.calls.get_mut(place) else { return };
-        if call.messages.push(write) {
-            call.items += items;
-        } else {
-            self.drop(items, "messages of more than 4 GiB, which gRPC cannot carry");
-        }
+        self.calls.get_mut(place)
     }
 
     /// Whether the next message for this key follows others on its stream.

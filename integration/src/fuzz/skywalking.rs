@@ -164,15 +164,28 @@ pub(super) fn messages(input: &[u8]) -> String {
     let rules = if input.len().is_multiple_of(2) { Rules::Distinct } else { Rules::Contrib };
     let budget = Budget::new(BUDGET);
     let mut translator = Translator::new(kind, rules).charged_to(&budget);
+    let ample = Budget::new(16 * BUDGET);
+    let mut keeping = Translator::new(kind, rules).charged_to(&ample).keeping(&ample);
     let mut outcome = format!("{kind:?}");
     while let Some((length, behind)) = rest.split_first_chunk() {
         let length = usize::from(u16::from_be_bytes(*length));
         let (message, behind) = behind.split_at(length.min(behind.len()));
         rest = behind;
-        if let Err(malformed) = translator.push(message) {
+        let pushed = translator.push(message);
+        let kept = keeping.push(message);
+        let is_exhausted = |pushed: &Result<(), Malformed>| matches!(pushed, Err(Malformed::Exhausted(_)));
+        if !is_exhausted(&pushed) && !is_exhausted(&kept) {
+            assert_eq!(kept.is_err(), pushed.is_err(), "what is kept is not checked as what is translated");
+        }
+        if let Err(malformed) = pushed {
             outcome = format!("{outcome} {}", reason(&malformed));
         }
     }
+    if let Some(chunk) = keeping.take_kept() {
+        assert_sound(kind.signal(), chunk.bytes(), chunk.items());
+        assert!(ample.used() >= chunk.memory() as u64, "more memory is taken than charged");
+    }
+    judge(&mut keeping, &ample);
     judge(&mut translator, &budget);
     outcome
 }

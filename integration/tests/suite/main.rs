@@ -53,6 +53,8 @@ mod oap_agents;
 #[cfg(test)]
 mod oap_balance;
 #[cfg(test)]
+mod oap_changes;
+#[cfg(test)]
 mod oap_exchanges;
 #[cfg(test)]
 mod oap_kubernetes;

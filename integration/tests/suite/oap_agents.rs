@@ -1,4 +1,4 @@
-//! SkyWalking's agents for Python and Node to OAP, directly and through Sluice: OAP holds the same.
+//! SkyWalking's agents for Python, Node and Java to OAP, directly and through Sluice: OAP holds the same.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sluice_integration::process::{Process, free_address, tied};
 
-use crate::support::{Oap, PATIENCE, Setup, Sluice, eventually, node, python, python_server, service_id};
+use crate::support::{
+    Oap, PATIENCE, Setup, Sluice, eventually, java_shop, node, output, python, python_server, service_id,
+};
 
 /// Sluice in the place of Satellite: agents in, this OAP out.
 struct Satellite {
@@ -260,20 +262,85 @@ fn the_node_agent_says_the_same_through_sluice() {
     }
 }
 
-/// A task that somebody starts in OAP comes to the agent through Sluice, and what the agent finds comes back: OAP knows
-/// where the time went.
 #[test]
-fn a_profile_task_reaches_the_agent_through_sluice_and_its_analysis_comes_back() {
+fn the_java_agent_says_the_same_through_sluice() {
+    let Some(oap) = Oap::shared() else { return };
+    let setup = Setup::new();
+    let satellite = Satellite::start(&setup, oap);
+    let run: Run = |backend, name| java_shop(backend, name, 4, 0).map(output);
+    if !is_the_same(oap, "java", [oap.grpc, satellite.grpc], run, 4, 4) {
+        return;
+    }
+    let both = ["direct", "through"].map(|way| format!("java-{way}-web"));
+    let largest = |expression: &str| {
+        both.each_ref().map(|service| {
+            let values = oap.metric(expression, service, Some(&format!("{service}-1")));
+            values.into_iter().fold(0.0, f64::max)
+        })
+    };
+    let [mut orders, mut heap, mut classes, mut threads] = [[0.0; 2]; 4];
+    eventually("the meters and metrics of the virtual machines are stored", || {
+        std::thread::sleep(Duration::from_millis(500));
+        orders = largest("meter_test_orders_so_far");
+        heap = largest("instance_jvm_memory_heap_max");
+        classes = largest("instance_jvm_class_loaded_class_count");
+        threads = largest("instance_jvm_thread_live_count");
+        let all = [orders, heap, classes, threads, largest("instance_jvm_cpu")];
+        orders == [4.0; 2] && all.iter().flatten().all(|value| *value > 0.0)
+    });
+    assert_eq!(heap[0], heap[1]);
+    // The same program loads about as many classes and has about as many threads.
+    assert!((classes[0] / classes[1] - 1.0).abs() < 0.2, "{classes:?}");
+    assert!((threads[0] - threads[1]).abs() <= 4.0, "{threads:?}");
+    let events = both.each_ref().map(|service| events(oap, service));
+    assert!(events[0].contains("Start Java Application"), "{events:?}");
+    assert_eq!(events[1], events[0]);
+    satellite.sluice.stop();
+}
+
+/// What an instance says of its life, but for its end: agents send that when their connection is gone.
+fn events(oap: &Oap, service: &str) -> String {
+    let found = oap.query(
+        "{ found: queryEvents(condition: {time: $duration, paging: {pageNum: 1, pageSize: 100}}) { events { name type \
+         message source { service } } } }",
+    );
+    let events = found["found"]["events"].as_array().unwrap().iter();
+    let own = events.filter(|event| event["source"]["service"] == service && event["name"] == "Start");
+    own.map(|event| format!("{} {} {}", event["name"], event["type"], event["message"])).collect()
+}
+
+#[test]
+fn a_profile_task_reaches_the_python_agent_through_sluice_and_its_analysis_comes_back() {
     let Some(oap) = Oap::shared() else { return };
     let Some((program, script)) = python_server("skywalking_shop.py") else { return };
     let setup = Setup::new();
     let satellite = Satellite::start(&setup, oap);
     let mut command = tied(&program);
-    command.arg(script).args(["--backend", &satellite.grpc.to_string(), "--name", "profiled"]);
+    command.arg(script).args(["--backend", &satellite.grpc.to_string(), "--name", "profiled-python"]);
     command.args(["--requests", "1", "--slow", "60"]);
     let _shop = Process::start(&mut command, &setup.path("shop.log")).unwrap();
-    oap.knows("GENERAL", &["profiled-web"]);
-    let id = service_id("profiled-web");
+    profile(oap, "profiled-python");
+    satellite.sluice.stop();
+}
+
+#[test]
+fn a_profile_task_reaches_the_java_agent_through_sluice_and_its_analysis_comes_back() {
+    let Some(oap) = Oap::shared() else { return };
+    let setup = Setup::new();
+    let satellite = Satellite::start(&setup, oap);
+    let Some(mut command) = java_shop(&satellite.grpc.to_string(), "profiled-java", 1, 60) else { return };
+    let _shop = Process::start(&mut command, &setup.path("shop.log")).unwrap();
+    profile(oap, "profiled-java");
+    satellite.sluice.stop();
+}
+
+/// A task that somebody starts in OAP comes to the agent of a shop, and what the agent finds comes back: OAP knows where
+/// the time of its slow orders went.
+fn profile(oap: &Oap, name: &str) {
+    let service = format!("{name}-web");
+    oap.knows("GENERAL", &[&service]);
+    let id = service_id(&service);
+    let instance = format!("{service}-1");
     let created = oap.query(&format!(
         "mutation {{ task: createProfileTask(creationRequest: {{serviceId: \"{id}\", endpointName: \"/order\", duration: 5, \
          minDurationThreshold: 0, dumpPeriod: 10, maxSamplingCount: 2}}) {{ id errorReason }} }}"
@@ -289,11 +356,11 @@ fn a_profile_task_reaches_the_agent_through_sluice_and_its_analysis_comes_back()
         segments["all"].as_array().is_some_and(|segments| !segments.is_empty())
     });
     let segment = &segments["all"][0];
-    assert_eq!(segment["instanceName"], "profiled-web-1", "{segments}");
+    assert_eq!(segment["instanceName"], instance, "{segments}");
     let told = oap.query(&format!(
         "{{ all: getProfileTaskLogs(taskID: \"{task}\") {{ operationType instanceName }} }}"
     ));
-    let notified = json!({"operationType": "NOTIFIED", "instanceName": "profiled-web-1"});
+    let notified = json!({"operationType": "NOTIFIED", "instanceName": instance});
     assert!(told["all"].as_array().unwrap().contains(&notified), "{told}");
 
     let span = segment["spans"].as_array().unwrap().iter().find(|span| span["profiled"] == true).unwrap();
@@ -309,9 +376,8 @@ fn a_profile_task_reaches_the_agent_through_sluice_and_its_analysis_comes_back()
         let trees = analysis["found"]["trees"].as_array().cloned().unwrap_or_default();
         let mut elements = trees.iter().flat_map(|tree| tree["elements"].as_array().unwrap());
         elements.any(|element| {
-            // Half a second of work, a snapshot every 10 ms.
+            // A snapshot every 10 ms.
             element["codeSignature"].as_str().unwrap().contains("busy") && element["count"].as_i64() > Some(5)
         })
     });
-    satellite.sluice.stop();
 }

@@ -30,8 +30,10 @@ pub fn prefix(compressed: bool, length: u32) -> [u8; PREFIX] {
 }
 
 /// Messages in order, each with its prefix: what a client sends on a stream. None is compressed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Messages {
+    /// Messages of somebody else, while there are no others.
+    shared: Bytes,
     framed: Vec<u8>,
     count: usize,
 }
@@ -40,19 +42,38 @@ impl Messages {
     /// Appends the message that `write` appends to the buffer it is given. One of 4 GiB, which no prefix can announce, is
     /// left out: false.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let start = self.framed.len();
-        self.framed.extend_from_slice(&[0; PREFIX]);
-        write(&mut self.framed);
-        let length = self.framed.len().saturating_sub(start + PREFIX);
+        let framed = self.own();
+        let start = framed.len();
+        framed.extend_from_slice(&[0; PREFIX]);
+        write(framed);
+        let length = framed.len().saturating_sub(start + PREFIX);
         let (Ok(length), Some(place)) =
-            (u32::try_from(length), self.framed.get_mut(start..).and_then(<[u8]>::first_chunk_mut))
+            (u32::try_from(length), framed.get_mut(start..).and_then(<[u8]>::first_chunk_mut))
         else {
-            self.framed.truncate(start);
+            framed.truncate(start);
             return false;
         };
         *place = prefix(false, length);
         self.count += 1;
         true
+    }
+
+    /// Appends messages that are framed already. The first ones are not copied as long as no others come.
+    pub fn extend(&mut self, framed: &Bytes) {
+        self.count += each(framed).count();
+        if self.length() == 0 {
+            self.shared = framed.clone();
+        } else {
+            self.own().extend_from_slice(framed);
+        }
+    }
+
+    /// The buffer to append to.
+    fn own(&mut self) -> &mut Vec<u8> {
+        if !self.shared.is_empty() {
+            self.framed.extend_from_slice(&std::mem::take(&mut self.shared));
+        }
+        &mut self.framed
     }
 
     /// How many there are.
@@ -63,15 +84,30 @@ impl Messages {
 
     /// How long they are, with their prefixes, in bytes.
     #[must_use]
-    pub fn length(&self) -> usize {
-        self.framed.len()
+    pub const fn length(&self) -> usize {
+        self.shared.len() + self.framed.len()
     }
 
-    /// All of them, framed.
+    /// All of them, framed, in memory that has no more than an eighth to spare.
     #[must_use]
-    pub fn into_bytes(self) -> Bytes {
+    pub fn into_bytes(mut self) -> Bytes {
+        if !self.shared.is_empty() {
+            return self.shared;
+        }
+        if self.framed.capacity() - self.framed.len() > self.framed.len() / 8 {
+            self.framed.shrink_to_fit();
+        }
         self.framed.into()
     }
+}
+
+/// The messages of a buffer, none of them compressed, without their prefixes; up to one that is cut off.
+pub fn each(mut framed: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (message, rest) = framed.split_at_checked(announced(framed)?)?;
+        framed = rest;
+        message.get(PREFIX..)
+    })
 }
 
 /// How long the body is that begins like this: what the prefix announces, with the prefix.
@@ -134,6 +170,21 @@ mod tests {
         assert!(messages.push(|_| {}));
         assert_eq!((messages.count(), messages.length()), (2, 13));
         assert_eq!(messages.into_bytes(), &b"\0\0\0\0\x03one\0\0\0\0\0"[..]);
+    }
+
+    #[test]
+    fn framed_messages_are_shared_until_others_follow_them() {
+        let framed = Bytes::from_static(b"\0\0\0\0\x03one\0\0\0\0\0");
+        let mut messages = Messages::default();
+        messages.extend(&framed);
+        assert_eq!((messages.count(), messages.length()), (2, 13));
+        assert_eq!(messages.clone().into_bytes().as_ptr(), framed.as_ptr(), "they are not copied");
+        messages.extend(&framed);
+        assert!(messages.push(|out| out.extend_from_slice(b"two")));
+        assert_eq!((messages.count(), messages.length()), (5, 34));
+        let all = messages.into_bytes();
+        assert_eq!(each(&all).collect::<Vec<_>>(), [&b"one"[..], b"", b"one", b"", b"two"]);
+        assert_eq!(each(&all[..10]).collect::<Vec<_>>(), [b"one"], "what is cut off is no message");
     }
 
     #[test]

@@ -27,10 +27,17 @@ pub enum Limit {
 }
 
 impl Limit {
-    const fn admits(self, items: usize, bytes: usize) -> bool {
+    const fn most(self) -> usize {
         match self {
-            Self::Items(most) => items <= most,
-            Self::Bytes(most) => bytes <= most,
+            Self::Items(most) | Self::Bytes(most) => most,
+        }
+    }
+
+    /// What of a chunk counts. Only bytes have it translated.
+    fn of(self, chunk: &Chunk) -> usize {
+        match self {
+            Self::Items(_) => chunk.items(),
+            Self::Bytes(_) => chunk.bytes().len(),
         }
     }
 }
@@ -45,21 +52,24 @@ impl Limit {
 pub fn split(batch: Batch, limit: Limit) -> Vec<Batch> {
     let signal = batch.signal();
     let joins = Batch::can_join(signal);
-    if limit.admits(batch.items(), batch.bytes()) && (joins || batch.chunks().len() < 2) {
+    let counted: usize = batch.chunks().iter().map(|chunk| limit.of(chunk)).sum();
+    if counted <= limit.most() && (joins || batch.chunks().len() < 2) {
         return vec![batch];
     }
     let mut parts = Parts {
         signal,
         context: Arc::clone(batch.context()),
         limit,
-        repeatable: batch.bytes().saturating_mul(4).saturating_add(1 << 20),
+        repeatable: batch.size().saturating_mul(4).saturating_add(1 << 20),
         done: Vec::new(),
         chunks: Vec::new(),
-        items: 0,
-        bytes: 0,
+        held: 0,
     };
     for chunk in batch.into_chunks() {
-        if parts.admits(chunk.items(), chunk.bytes().len()) {
+        if parts.is_full() {
+            parts.finish();
+        }
+        if parts.admits(limit.of(&chunk)) {
             parts.push(chunk);
         } else {
             Cut::of(&chunk, &mut parts);
@@ -81,18 +91,22 @@ struct Parts {
     repeatable: usize,
     done: Vec<Batch>,
     chunks: Vec<Chunk>,
-    items: usize,
-    bytes: usize,
+    /// What of these chunks counts.
+    held: usize,
 }
 
 impl Parts {
-    fn admits(&self, items: usize, bytes: usize) -> bool {
-        self.repeatable == 0 || self.limit.admits(self.items + items, self.bytes + bytes)
+    fn admits(&self, more: usize) -> bool {
+        self.repeatable == 0 || self.held + more <= self.limit.most()
+    }
+
+    /// Whether the part has no room at all, so that the next chunk may go whole into the next part.
+    fn is_full(&self) -> bool {
+        self.repeatable > 0 && self.held >= self.limit.most()
     }
 
     fn push(&mut self, chunk: Chunk) {
-        self.items += chunk.items();
-        self.bytes += chunk.bytes().len();
+        self.held += self.limit.of(&chunk);
         self.chunks.push(chunk);
     }
 
@@ -102,7 +116,7 @@ impl Parts {
         }
         let chunks = std::mem::take(&mut self.chunks);
         self.done.push(Batch::from_chunks(self.signal, chunks, Arc::clone(&self.context)));
-        (self.items, self.bytes) = (0, 0);
+        self.held = 0;
     }
 }
 
@@ -165,14 +179,14 @@ impl<'a> Cut<'a> {
 
     /// Whether the current part has room for a field of this size, with these items, at the current place.
     fn fits(&self, size: usize, items: usize) -> bool {
-        let size = match self.parts.limit {
-            Limit::Items(_) => 0,
+        let more = match self.parts.limit {
+            Limit::Items(_) => self.items + items,
             Limit::Bytes(_) => self.frames.iter().rev().fold(size, |inner, frame| {
                 let before = if frame.is_open { frame.length } else { frame.opening_length() };
                 frame.encoded_length(before + inner)
             }),
         };
-        self.parts.admits(self.items + items, size)
+        self.parts.admits(more)
     }
 
     fn place(&mut self, field: &[u8], items: usize) {

@@ -34,7 +34,7 @@ impl BatchMetrics {
     #[expect(clippy::cast_precision_loss, reason = "a histogram counts in floats")]
     pub(super) fn sent(&self, merged: &Merged) {
         self.send_size.record(merged.batch.items() as f64);
-        self.send_size_bytes.record(merged.batch.bytes() as f64);
+        self.send_size_bytes.record(merged.batch.size() as f64);
         match merged.trigger {
             Trigger::Size => self.size_trigger.increment(1),
             Trigger::Timeout => self.timeout_trigger.increment(1),

@@ -7,3 +7,6 @@ pub mod id;
 pub mod json;
 
 pub use crate::messages::skywalking::{v3, v10};
+
+/// The method that takes segments, as a stream of `SegmentObject`.
+pub const COLLECT_SEGMENTS: &str = "/skywalking.v3.TraceSegmentReportService/collect";

@@ -3,16 +3,19 @@
 use std::time::{Duration, Instant};
 
 use sluice_pipeline::{
-    Batch, Chunk, Context, Failure, Outlet, Reply, Signal, budget::Budget, component::Outlets, reply::Retry,
+    Batch, Chunk, Context, Failure, Outlet, Reply, Signal,
+    budget::{Budget, Charge},
+    component::Outlets,
+    reply::Retry,
     telemetry::ReceiverMetrics,
 };
 use sluice_protocols::skywalking::id::Rules;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio::{task::JoinHandle, time::sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::translate::{Kind, Translated, Translator};
 
-/// How much of a stream is handed over at once, at most, in bytes of OTLP (and one message).
+/// How much of a stream is handed over at once, at most, in bytes as they are held (and one message).
 pub(super) const CUT: usize = 512 << 10;
 /// Pauses between attempts, if no exporter says otherwise: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -59,7 +62,7 @@ impl Intake {
     }
 
     pub(super) fn translator(&self, kind: Kind) -> Translator {
-        Translator::new(kind, self.rules).charged_to(&self.budget)
+        Translator::new(kind, self.rules).charged_to(&self.budget).keeping(&self.budget)
     }
 
     /// Hands over what a translator has and waits until it is taken, or refused for good, or patience ends. Dropping the
@@ -70,16 +73,30 @@ impl Intake {
         context: Context,
         patience: Patience,
     ) -> Result<(), Failure> {
-        let Some((translated, charge)) = translator.take() else { return Ok(()) };
+        let kept = translator.take_kept().map(|chunk| (Signal::Traces, chunk));
+        let translated = translator.take().map(|(translated, charge)| self.chunk(translated, charge));
+        // All is under way before any is waited for.
+        let under_way: Vec<_> = kept
+            .into_iter()
+            .chain(translated)
+            .filter_map(|(signal, chunk)| self.start(signal, chunk, context.clone(), patience))
+            .collect();
+        let mut outcome = Ok(());
+        for (attempts, _here) in under_way {
+            outcome = outcome.and(match attempts.await {
+                Ok(Reply::Failed(failure)) => Err(failure),
+                Ok(Reply::Delivered | Reply::Rejected { .. } | Reply::Mixed(_)) => Ok(()),
+                Err(_) => Err(Failure::retryable("the task of this message ended without an answer")),
+            });
+        }
+        outcome
+    }
+
+    fn chunk(&self, translated: Translated, charge: Option<Charge>) -> (Signal, Chunk) {
         let Translated { signal, mut bytes, items, repaired } = translated;
         if repaired > 0 {
             self.metrics.repaired(repaired);
         }
-        let Some(outlet) = self.outlets.get(signal).cloned() else {
-            // Its agents send it whether or not anybody wants it.
-            self.metrics.refused(signal, items);
-            return Ok(());
-        };
         if bytes.capacity() - bytes.len() > bytes.len() / 8 {
             bytes.shrink_to_fit();
         }
@@ -89,15 +106,27 @@ impl Intake {
             charge.shrink_to(held);
             chunk = chunk.with_charge(charge);
         }
+        (signal, chunk)
+    }
+
+    /// Begins to hand over a chunk, in a task of its own, so that what becomes of the items is counted also if the client
+    /// leaves, which it does when the guard is dropped. `None` if no pipeline takes the signal.
+    fn start(
+        &self,
+        signal: Signal,
+        chunk: Chunk,
+        context: Context,
+        patience: Patience,
+    ) -> Option<(JoinHandle<Reply>, DropGuard)> {
+        let Some(outlet) = self.outlets.get(signal).cloned() else {
+            // Its agents send it whether or not anybody wants it.
+            self.metrics.refused(signal, chunk.items());
+            return None;
+        };
         let left = CancellationToken::new();
-        let _here = left.clone().drop_guard();
+        let here = left.clone().drop_guard();
         let attempts = Attempts { outlet, signal, chunk, context, patience, left, intake: self.clone() };
-        // A task of its own, so that what becomes of the items is counted also if the client leaves.
-        match tokio::spawn(attempts.run()).await {
-            Ok(Reply::Failed(failure)) => Err(failure),
-            Ok(Reply::Delivered | Reply::Rejected { .. } | Reply::Mixed(_)) => Ok(()),
-            Err(_) => Err(Failure::retryable("the task of this message ended without an answer")),
-        }
+        Some((tokio::spawn(attempts.run()), here))
     }
 }
 

@@ -4,6 +4,8 @@ use opentelemetry_proto::tonic::trace::v1::{
     ResourceSpans, ScopeSpans, Span, Status, TracesData,
     span::{Event, Link},
 };
+use sluice_pipeline::{Native, grpc::frame::Messages};
+use sluice_protocols::skywalking::COLLECT_SEGMENTS;
 use sluice_protocols::skywalking::v3::{
     RefType, SegmentObject, SegmentReference, SpanAttachedEvent, SpanLayer, SpanObject, SpanType,
 };
@@ -352,4 +354,45 @@ fn what_the_kernel_saw_is_attached_to_the_span() {
     ] {
         assert!(tags.contains(&expected), "{expected:?} in {tags:?}");
     }
+}
+
+/// A segment as an agent said it, which was not translated yet.
+fn untranslated() -> (SegmentObject, Chunk) {
+    let said = SegmentObject {
+        trace_id: "1.2.3".to_owned(),
+        trace_segment_id: "4.5.6".to_owned(),
+        spans: vec![SpanObject { operation_name: "/buy".to_owned(), ..SpanObject::default() }],
+        service: "shop".to_owned(),
+        ..SegmentObject::default()
+    };
+    let mut framed = Messages::default();
+    framed.push(|out| said.encode(out).unwrap());
+    // With a group of spans of its own, so that it shows if somebody translates it.
+    let translated =
+        TracesData { resource_spans: vec![group("translated", vec![span(1, 0, 2, Vec::new())])] };
+    let native = Native::new(COLLECT_SEGMENTS, framed.into_bytes(), move |_| translated.encode_to_vec());
+    (said, Chunk::from_native(native, 1))
+}
+
+#[test]
+fn what_nobody_changed_goes_as_the_agent_said_it() {
+    let (said, chunk) = untranslated();
+    let mut batch = Batch::new(Signal::Traces, chunk, Context::default());
+    assert_eq!(segments(&batch, "{}"), std::slice::from_ref(&said));
+    // Beside others.
+    batch.join(traces(shop()));
+    batch.join(Batch::new(Signal::Traces, untranslated().1, Context::default()));
+    let sent = segments(&batch, "{}");
+    assert_eq!((sent.len(), &sent[0], &sent[1]), (7, &said, &said));
+    assert_eq!(messages(&batch, &configured("{}")).len(), 1, "all segments go on one stream");
+}
+
+#[test]
+fn what_somebody_changed_goes_as_it_is_now() {
+    let (_, chunk) = untranslated();
+    let bytes = TracesData { resource_spans: vec![group("changed", vec![span(2, 0, 2, Vec::new())])] };
+    let changed = chunk.replaced(bytes.encode_to_vec().into(), 1);
+    let batch = Batch::new(Signal::Traces, changed, Context::default());
+    let sent = segments(&batch, "{}");
+    assert_eq!((sent.len(), sent[0].service.as_str()), (1, "changed"));
 }

@@ -11,7 +11,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use sluice_exporters::oap::{EntityConfig, Method, OapConfig, messages};
-use sluice_pipeline::{Batch, Chunk, Context};
+use sluice_pipeline::{Batch, Chunk, Context, Signal, budget::Budget};
 use sluice_protocols::skywalking::id::Rules;
 use sluice_receivers::skywalking::{Kind, Translator};
 
@@ -102,10 +102,12 @@ fn come_back(way: &Way) {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(100) });
     let streams = vec(any_message(way.message), 1..4).prop_map(as_streams);
     let result = runner.run(&streams, |stream| {
-        let returned = through(way, &stream);
-        let said = (way.meaning)(stream.into_iter().map(Message::canonical).collect());
-        let returned = returned.into_iter().flat_map(|call| (way.meaning)(call)).collect();
-        prop_assert_eq!(by_owner(returned), by_owner(said));
+        let all = [through(way, &stream), through_kept(way, &stream)];
+        let said = by_owner((way.meaning)(stream.into_iter().map(Message::canonical).collect()));
+        for returned in all {
+            let returned = returned.into_iter().flat_map(|call| (way.meaning)(call)).collect();
+            prop_assert_eq!(&by_owner(returned), &said);
+        }
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
@@ -156,18 +158,37 @@ fn number_segments(message: &mut Message, count: &mut usize) {
     }
 }
 
-/// The calls that a stream becomes in the end.
+/// The calls that a stream becomes in the end if all of it is translated.
 fn through(way: &Way, stream: &[Message]) -> Vec<Vec<Message>> {
     let mut translator = Translator::new(way.kind, Rules::Distinct);
     for message in stream {
         translator.push(&message.encode()).unwrap();
     }
-    let Some((translated, _)) = translator.take() else { return Vec::new() };
+    translated(&mut translator).map(|batch| calls(way, &batch)).unwrap_or_default()
+}
+
+/// The same as the receiver has it, which keeps what it can.
+fn through_kept(way: &Way, stream: &[Message]) -> Vec<Vec<Message>> {
+    let budget = Budget::new(1 << 30);
+    let mut translator = Translator::new(way.kind, Rules::Distinct).keeping(&budget);
+    for message in stream {
+        translator.push(&message.encode()).unwrap();
+    }
+    let kept = translator.take_kept().map(|chunk| Batch::new(Signal::Traces, chunk, Context::default()));
+    let batches = kept.into_iter().chain(translated(&mut translator));
+    batches.flat_map(|batch| calls(way, &batch)).collect()
+}
+
+fn translated(translator: &mut Translator) -> Option<Batch> {
+    let (translated, _) = translator.take()?;
     let chunk = Chunk::new(translated.bytes.into(), translated.items);
-    let batch = Batch::new(translated.signal, chunk, Context::default());
+    Some(Batch::new(translated.signal, chunk, Context::default()))
+}
+
+fn calls(way: &Way, batch: &Batch) -> Vec<Vec<Message>> {
     // What others are called does not change what agents say.
     let config = OapConfig { services: vec![EntityConfig::default()], ..OapConfig::default() };
-    let calls = messages(&batch, &config).into_iter().map(|(method, framed)| {
+    let calls = messages(batch, &config).into_iter().map(|(method, framed)| {
         assert_eq!(method, way.method);
         unframed(way.sent, &framed)
     });

@@ -18,8 +18,8 @@ pub(crate) use http::{Answer, get, grpc, post, raw, sum};
 pub(crate) use ledger::{Clients, Destination, request};
 pub(crate) use oap::{Oap, service_id, tag};
 pub(crate) use peers::{
-    PrometheusServer, ZipkinServer, envoy, is_root, node, node_server, program, promtool, python,
-    python_server, require, script, skip_for_host,
+    PrometheusServer, ZipkinServer, envoy, is_root, java_shop, node, node_server, output, program, promtool,
+    python, python_server, require, script, skip_for_host,
 };
 pub(crate) use sluice::{Setup, Sluice, executable};
 

@@ -26,7 +26,22 @@ pub(crate) fn node(script: &str, arguments: &[&str]) -> Option<String> {
     Some(output(command))
 }
 
-fn output(mut command: Command) -> String {
+/// The shop with SkyWalking's agent for Java, for this back-end and under this name: so many requests, and so many slow ones.
+pub(crate) fn java_shop(backend: &str, name: &str, requests: usize, slow: usize) -> Option<Command> {
+    let peer = require("java")?;
+    let mut command = tied(Path::new("java"));
+    command.args(["-Xmx64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+    command.arg(format!("-javaagent:{}", peer.join("skywalking-agent.jar").display()));
+    command.arg("-cp").arg(peer.join("shop")).args(["Shop", "web", name]);
+    command.args([requests.to_string(), slow.to_string()]);
+    command.env("SW_AGENT_NAME", format!("{name}-web"));
+    command.env("SW_AGENT_INSTANCE_NAME", format!("{name}-web-1"));
+    command.env("SW_AGENT_COLLECTOR_BACKEND_SERVICES", backend);
+    Some(command)
+}
+
+/// What a program printed that ended well.
+pub(crate) fn output(mut command: Command) -> String {
     let output = command.output().unwrap();
     assert!(
         output.status.success(),

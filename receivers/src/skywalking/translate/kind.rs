@@ -57,6 +57,11 @@ impl Kind {
         Self::EnvoyMetrics,
     ];
 
+    /// Whether its messages are segments, or lists of such.
+    pub(super) const fn is_segments(self) -> bool {
+        matches!(self, Self::Segment | Self::SegmentCollection)
+    }
+
     /// Whether its messages are decoded to structs: all but the most frequent ones.
     pub(super) const fn is_decoded(self) -> bool {
         !matches!(self, Self::Segment | Self::SegmentCollection | Self::Log | Self::EnvoyLogs)

@@ -9,6 +9,7 @@ mod envoy_identifier;
 mod envoy_log;
 mod envoy_metrics;
 mod event;
+mod kept;
 mod kind;
 mod log;
 mod management;
@@ -25,19 +26,20 @@ pub use self::kind::Kind;
 
 use prost::DecodeError;
 use sluice_pipeline::{
-    Signal,
+    Chunk, Signal,
     budget::{Budget, Charge, Exhausted},
     otlp::wire::WireError,
 };
 use sluice_protocols::skywalking::id::Rules;
 
-use self::{meter::Header, output::Output};
+use self::{kept::Kept, meter::Header, output::Output};
 
 /// Translates the messages of one stream or request, in order.
 pub struct Translator {
     kind: Kind,
     rules: Rules,
     budget: Option<Budget>,
+    kept: Option<Kept>,
     output: Output,
     state: State,
 }
@@ -99,7 +101,7 @@ impl Translator {
     /// Translates messages of this kind.
     #[must_use]
     pub fn new(kind: Kind, rules: Rules) -> Self {
-        Self { kind, rules, budget: None, output: Output::default(), state: State::default() }
+        Self { kind, rules, budget: None, kept: None, output: Output::default(), state: State::default() }
     }
 
     /// The same translator, which charges what messages become, as it grows.
@@ -109,12 +111,27 @@ impl Translator {
         self
     }
 
+    /// The same translator, which keeps segments as they came, once they are checked: [`Self::take_kept`] gives them, and
+    /// the budget is charged for them. All other kinds are translated.
+    #[must_use]
+    pub fn keeping(mut self, budget: &Budget) -> Self {
+        self.kept = self.kind.is_segments().then(|| Kept::charged_to(budget));
+        self
+    }
+
     /// Adds a message.
     ///
     /// # Errors
     /// [`Malformed`]; nothing of the message was added then.
     pub fn push(&mut self, message: &[u8]) -> Result<(), Malformed> {
-        let Self { kind, rules, budget, output, state } = self;
+        let Self { kind, rules, budget, kept, output, state } = self;
+        // What follows something that was translated is translated too: nothing overtakes it.
+        if let Some(kept) = kept
+            && output.items == 0
+            && kept.push(*kind, message)?
+        {
+            return Ok(());
+        }
         let _decoding = match budget {
             Some(budget) => {
                 output.charge_to(budget);
@@ -124,8 +141,9 @@ impl Translator {
             None => None,
         };
         match kind {
-            Kind::Segment => segment::segment(message, *rules, output),
-            Kind::SegmentCollection => segment::collection(message, *rules, output),
+            Kind::Segment | Kind::SegmentCollection => {
+                segment::each(*kind, message, |segment| segment::segment(segment, *rules, output))
+            }
             Kind::Log => log::log(message, *rules, &mut state.log_service, output),
             Kind::Meter => meter::meter(message, &mut state.meter, output),
             Kind::MeterCollection => meter::collection(message, output),
@@ -151,10 +169,17 @@ impl Translator {
         }
     }
 
-    /// Bytes written since the last [`Self::take`].
+    /// Bytes written or kept that were not taken yet.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.output.size()
+        self.output.size() + self.kept.as_ref().map_or(0, Kept::size)
+    }
+
+    /// The segments that were kept since the last call, with their charge; `None` if there are none. They came before
+    /// what [`Self::take`] gives, which is to be taken next.
+    #[must_use]
+    pub fn take_kept(&mut self) -> Option<Chunk> {
+        self.kept.as_mut()?.take(self.rules)
     }
 
     /// What the messages since the last call became, with its charge if it has one; `None` if nothing.

@@ -11,7 +11,7 @@ use super::super::{
     pair::{bytes, escaped, fields, number, pair},
 };
 
-const LOG: &str = "Log";
+pub(super) const LOG: &str = "Log";
 /// `Span.Event.attributes`.
 const EVENT_ATTRIBUTES: u32 = 3;
 

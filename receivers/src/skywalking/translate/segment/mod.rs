@@ -1,5 +1,6 @@
 //! Segments to spans.
 
+mod check;
 mod event;
 mod peer;
 mod reference;
@@ -17,8 +18,9 @@ use sluice_protocols::skywalking::{
     id::{Rules, SegmentSpans},
 };
 
+pub(super) use self::check::{Checked, check};
 use super::{
-    Malformed,
+    Kind, Malformed,
     output::Output,
     pair::{bytes, fields, number},
     record::write_some,
@@ -26,13 +28,21 @@ use super::{
 
 const SEGMENT: &str = "SegmentObject";
 
-/// Writes a `SegmentCollection`.
-pub(super) fn collection(message: &[u8], rules: Rules, output: &mut Output) -> Result<(), Malformed> {
-    const NAME: &str = "SegmentCollection";
-    fields(NAME, message, |number, value| match number {
-        1 => segment(bytes(NAME, number, value)?, rules, output),
+/// Takes each `SegmentObject` of a message, which is one, or a `SegmentCollection`; of other kinds there are none.
+pub(super) fn each<'m>(
+    kind: Kind,
+    message: &'m [u8],
+    mut take: impl FnMut(&'m [u8]) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    const COLLECTION: &str = "SegmentCollection";
+    match kind {
+        Kind::Segment => take(message),
+        Kind::SegmentCollection => fields(COLLECTION, message, |number, value| match number {
+            1 => take(bytes(COLLECTION, number, value)?),
+            _ => Ok(()),
+        }),
         _ => Ok(()),
-    })
+    }
 }
 
 /// Writes a `SegmentObject`.

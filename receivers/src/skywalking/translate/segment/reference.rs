@@ -24,7 +24,7 @@ use super::{
     write_name,
 };
 
-const REFERENCE: &str = "SegmentReference";
+pub(super) const REFERENCE: &str = "SegmentReference";
 /// `Span.Link.attributes`.
 const LINK_ATTRIBUTES: u32 = 4;
 const REF_TYPES: [&str; 2] = ["CrossProcess", "CrossThread"];

@@ -3,6 +3,7 @@
 mod back;
 mod envoy;
 mod hostile;
+mod kept;
 mod meters;
 mod records;
 mod samples;
