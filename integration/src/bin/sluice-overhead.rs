@@ -85,19 +85,20 @@ fn proxy(options: &Rounds, envoy: Option<PathBuf>) -> Outcome<()> {
     std::fs::write(&options.json, serde_json::to_string_pretty(&rounds)?)?;
 
     println!(
-        "| Envoy before nginx | requests/s | of untraced | from - to | CPU a request, us | of untraced | from - to | Sluice's own, us | spans a request |"
+        "| Envoy before nginx | requests/s | of untraced | from - to | CPU a request, us | of untraced | from - to | Sluice's own, us | its programs', us | spans a request |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for scenario in mesh::SCENARIOS {
         let of = |value: fn(&mesh::Round) -> f64| median(&rounds[scenario.name], value);
         println!(
-            "| {} | {:.0} | {} | {:.1} | {} | {:.2} | {:.3} |",
+            "| {} | {:.0} | {} | {:.1} | {} | {:.2} | {:.2} | {:.3} |",
             scenario.what,
             of(|round| round.rate),
             shares(&rounds, scenario.name, |round, untraced| round.rate / untraced.rate),
             of(|round| round.cpu),
             shares(&rounds, scenario.name, |round, untraced| untraced.cpu / round.cpu),
             of(|round| round.sluice),
+            of(|round| round.programs),
             of(|round| share(round.spans, round.requests)),
         );
     }
@@ -158,9 +159,9 @@ fn nginx(chosen: &[String], options: &Rounds) -> Outcome<()> {
     std::fs::write(&options.json, serde_json::to_string_pretty(&rounds)?)?;
 
     println!(
-        "| what | requests/s | user us | system us | Sluice's own us | CPU a request | from - to | exchanges seen | lost |"
+        "| what | requests/s | user us | system us | Sluice's own us | its programs' us | both | CPU a request | from - to | exchanges seen | lost |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for scenario in scenarios {
         let of = |value: fn(&Round) -> f64| median(&rounds[scenario.name], value);
         // Of the same round, since the machine is not the same for long.
@@ -170,19 +171,22 @@ fn nginx(chosen: &[String], options: &Rounds) -> Outcome<()> {
         more.sort_by(f64::total_cmp);
         let [Some(least), Some(most)] = [more.first(), more.last()] else { continue };
         println!(
-            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:+.0} % | {least:+.0} - {most:+.0} % | {:.2} | {:.0} |",
+            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:+.1} % | {:+.0} % | {least:+.0} - {most:+.0} % | {:.2} | {:.0} |",
             scenario.what,
             of(|round| round.rate),
             of(|round| round.user),
             of(|round| round.system),
             of(|round| round.sluice),
+            of(|round| round.programs),
+            (of(|round| round.sluice) + of(|round| round.programs)) / median(&rounds["none"], cpu) * 100.0,
             median(&more, |more| *more),
             of(seen),
             of(lost),
         );
     }
     println!(
-        "\nCPU is that of nginx, wrk and Sluice for a request; exchanges seen are for each request, 2 at both ends."
+        "\nCPU is that of nginx, wrk and Sluice for a request. Sluice's own and its programs' run time in the kernel are measured\n\
+         apart; both are in per cent of the bare CPU. Exchanges seen are for each request, 2 at both ends."
     );
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod host;
 pub mod mesh;
+mod programs;
 mod scenario;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 pub use scenario::{SCENARIOS, Scenario};
 use serde::Serialize;
 
-use self::host::CpuTime;
+use self::{host::CpuTime, programs::Counting};
 use crate::{
     Outcome,
     process::{Process, free_address, tied},
@@ -35,6 +36,8 @@ pub struct Round {
     pub system: f64,
     /// CPU time of Sluice alone for a request, in microseconds.
     pub sluice: f64,
+    /// Time that Sluice's programs ran in the kernel for a request, in microseconds, when that was measured.
+    pub programs: f64,
     /// Requests that wrk got answered.
     pub requests: u64,
     /// Exchanges that Sluice saw, of one side or both.
@@ -59,29 +62,51 @@ pub fn round(scenario: &Scenario, sluice: &Path, seconds: u64) -> Outcome<Round>
     };
     let all: Vec<&Process> = [&server].into_iter().chain(&collector).collect();
     let before = (CpuTime::read(&all)?, usage(collector.as_ref())?);
-    let output = Command::new("wrk")
-        .args(["-t1", "-c32", &format!("-d{seconds}s"), "-H"])
-        .arg("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-        .arg(format!("http://{nginx}/"))
-        .output()
-        .map_err(|error| format!("cannot run wrk (Debian: wrk): {error}"))?;
+    let requests = wrk(nginx, seconds)?;
     let after = (CpuTime::read(&all)?, usage(collector.as_ref())?);
-    let told = String::from_utf8_lossy(&output.stdout);
-    let requests = requests(&told).ok_or_else(|| format!("wrk printed no requests: {told}"))?;
     let counted = match &collector {
         Some(_) => counters(telemetry)?,
         None => (0, 0),
     };
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / precise(requests);
+    let programs = match &collector {
+        Some(collector) => measure_programs(collector, || wrk(nginx, 1))?,
+        None => 0.0,
+    };
+    let each = |time: Duration| microseconds_each(time, requests);
     Ok(Round {
         rate: precise(requests) / Duration::from_secs(seconds).as_secs_f64(),
         user: each(after.0.user.saturating_sub(before.0.user)),
         system: each(after.0.system.saturating_sub(before.0.system)),
         sluice: each(after.1.saturating_sub(before.1)),
+        programs,
         requests,
         exchanges: counted.0,
         lost: counted.1,
     })
+}
+
+/// Requests that were answered.
+fn wrk(server: SocketAddr, seconds: u64) -> Outcome<u64> {
+    let output = Command::new("wrk")
+        .args(["-t1", "-c32", &format!("-d{seconds}s"), "-H"])
+        .arg("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .arg(format!("http://{server}/"))
+        .output()
+        .map_err(|error| format!("cannot run wrk (Debian: wrk): {error}"))?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    requests(&told).ok_or_else(|| format!("wrk printed no requests: {told}").into())
+}
+
+/// The run time of Sluice's programs for each of the requests that `load` answers, in microseconds.
+fn measure_programs(collector: &Process, load: impl FnOnce() -> Outcome<u64>) -> Outcome<f64> {
+    let _counting = Counting::begin()?;
+    let before = programs::run_time(collector)?;
+    let requests = load()?;
+    Ok(microseconds_each(programs::run_time(collector)?.saturating_sub(before), requests))
+}
+
+fn microseconds_each(time: Duration, requests: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / precise(requests)
 }
 
 fn start_nginx(folder: &Path, address: SocketAddr) -> Outcome<Process> {

@@ -16,7 +16,9 @@ use std::{
 use serde::Serialize;
 
 use self::sink::Sink;
-use super::{CpuTime, PATIENCE, host, precise, requests, start_sluice, usage};
+use super::{
+    CpuTime, PATIENCE, host, measure_programs, microseconds_each, precise, requests, start_sluice, usage,
+};
 use crate::{
     Outcome,
     process::{Process, free_address, tied},
@@ -78,6 +80,8 @@ pub struct Round {
     pub cpu: f64,
     /// CPU time of Sluice alone for a request, in microseconds.
     pub sluice: f64,
+    /// Time that Sluice's programs ran in the kernel for a request, in microseconds, when that was measured.
+    pub programs: f64,
     /// Requests that wrk got answered.
     pub requests: u64,
     /// Spans that reached the sink.
@@ -128,19 +132,25 @@ pub fn round(scenario: &Scenario, sluice: &Path, envoy: &Path, seconds: u64) -> 
     let requests = wrk(front, &format!("-d{seconds}s"))?;
     let after = (CpuTime::read(&all)?, usage(collector.as_ref())?);
     let [exchanges, recorded, lost] = settled(&collector)?;
+    let log = fs::read_to_string(folder.path().join("remarkable.log"))?;
+    let spans = sink.spans() - spans;
+    let programs = match &collector {
+        Some(collector) => measure_programs(collector, || wrk(front, "-d1s"))?,
+        None => 0.0,
+    };
     if let Some(collector) = collector {
         // What it still holds reaches the sink.
         collector.stop(PATIENCE)?;
     }
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / precise(requests);
+    let each = |time: Duration| microseconds_each(time, requests);
     let cpu = |time: CpuTime| time.user + time.system;
-    let log = fs::read_to_string(folder.path().join("remarkable.log"))?;
     Ok(Round {
         rate: precise(requests) / Duration::from_secs(seconds).as_secs_f64(),
         cpu: each(cpu(after.0).saturating_sub(cpu(before.0))),
         sluice: each(after.1.saturating_sub(before.1)),
+        programs,
         requests,
-        spans: sink.spans() - spans,
+        spans,
         events: sink.events(),
         remarkable: log.lines().count() as u64,
         exchanges: exchanges - known[0],
