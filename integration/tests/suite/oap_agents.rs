@@ -267,7 +267,11 @@ fn the_java_agent_says_the_same_through_sluice() {
     let Some(oap) = Oap::shared() else { return };
     let setup = Setup::new();
     let satellite = Satellite::start(&setup, oap);
-    let run: Run = |backend, name| java_shop(backend, name, 4, 0).map(output);
+    let run: Run = |backend, name| {
+        let printed = java_shop(backend, name, 4, 0).map(output)?;
+        assert_eq!(complaints(&printed), [""; 0], "of {name}");
+        Some(printed)
+    };
     if !is_the_same(oap, "java", [oap.grpc, satellite.grpc], run, 4, 4) {
         return;
     }
@@ -296,6 +300,14 @@ fn the_java_agent_says_the_same_through_sluice() {
     assert!(events[0].contains("Start Java Application"), "{events:?}");
     assert_eq!(events[1], events[0]);
     satellite.sluice.stop();
+}
+
+/// What the agent has to say against its server: it reports, keeps alive, and asks for configurations and tasks every second.
+fn complaints(printed: &str) -> Vec<&str> {
+    // This OAP has no profiles of that kind, and the end is reported when the connection is gone.
+    let known = ["Backend doesn't support async-profiler", "Failed to report shutdown event"];
+    let logged = printed.lines().filter(|line| line.starts_with("WARN ") || line.starts_with("ERROR "));
+    logged.filter(|line| !known.iter().any(|known| line.contains(known))).collect()
 }
 
 /// What an instance says of its life, but for its end: agents send that when their connection is gone.

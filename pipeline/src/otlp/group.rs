@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::write::Writer;
+use super::write::{Writer, varint_length};
 
 /// What a resource or scope costs beside its key and its items, in bytes, roughly: entries of a list and a table.
 const ENTRY_COST: usize = 512;
@@ -51,26 +51,46 @@ impl Groups {
 }
 
 fn write(root: &mut Vec<u8>, resources: Keyed<Keyed<Vec<u8>>>) {
-    let items = |scopes: &Keyed<Vec<u8>>| scopes.entries.iter().map(|(_, items)| items.len()).sum::<usize>();
-    let size =
-        resources.entries.iter().map(|(resource, scopes)| resource.len() + items(scopes)).sum::<usize>();
-    if size == 0 {
+    if resources.entries.iter().all(|(resource, scopes)| resource.is_empty() && scopes.is_empty()) {
         return;
     }
-    root.reserve(size + 64);
+    let lengths: Vec<usize> =
+        resources.entries.iter().map(|(resource, scopes)| length(resource, scopes)).collect();
+    root.reserve(lengths.iter().map(|length| field_length(*length)).sum());
     let mut writer = Writer::new(root);
-    for (resource, scopes) in resources.entries {
-        writer.message(1, |writer| {
-            writer.bytes(1, &resource);
-            for (scope, items) in scopes.entries {
-                writer.message(2, |writer| {
-                    if !scope.is_empty() {
-                        writer.bytes(1, &scope);
-                    }
-                    writer.raw(&items);
-                });
+    for ((resource, scopes), length) in resources.entries.into_iter().zip(lengths) {
+        writer.header(1, length);
+        writer.bytes(1, &resource);
+        for (scope, items) in scopes.entries {
+            writer.header(2, scope_length(&scope, &items));
+            if !scope.is_empty() {
+                writer.bytes(1, &scope);
             }
-        });
+            writer.raw(&items);
+        }
+    }
+}
+
+/// The length of a `ResourceSpans`, `ResourceMetrics` or `ResourceLogs`.
+fn length(resource: &[u8], scopes: &Keyed<Vec<u8>>) -> usize {
+    let scopes = scopes.entries.iter().map(|(scope, items)| field_length(scope_length(scope, items)));
+    field_length(resource.len()) + scopes.sum::<usize>()
+}
+
+fn scope_length(scope: &[u8], items: &[u8]) -> usize {
+    let own = if scope.is_empty() { 0 } else { field_length(scope.len()) };
+    own + items.len()
+}
+
+/// The length of a field of so many bytes, with its tag.
+const fn field_length(content: usize) -> usize {
+    1 + varint_length(content as u64) + content
+}
+
+impl Keyed<Vec<u8>> {
+    /// Whether there are no items.
+    fn is_empty(&self) -> bool {
+        self.entries.iter().all(|(_, items)| items.is_empty())
     }
 }
 

@@ -75,6 +75,38 @@ impl<'a> Writer<'a> {
         result
     }
 
+    /// The same of a message that is expected to have from 128 to 16,383 bytes, which is not moved then.
+    #[inline]
+    pub fn long_message<T>(&mut self, number: u32, fill: impl FnOnce(&mut Writer<'_>) -> T) -> T {
+        self.tag(number, 2);
+        self.buffer.extend_from_slice(&[0; 2]);
+        let start = self.buffer.len();
+        let result = fill(self);
+        let length = self.buffer.len() - start;
+        match (length, self.buffer.get_mut(start - 2..start)) {
+            (0x80..0x4000, Some([first, second])) => {
+                #[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
+                let low = (length & 0x7f) as u8;
+                *first = low | 0x80;
+                *second = u8::try_from(length >> 7).unwrap_or_default();
+            }
+            _ => {
+                // As if there had been room for one byte.
+                self.buffer.copy_within(start.., start - 1);
+                self.buffer.truncate(start - 1 + length);
+                self.close(start - 1);
+            }
+        }
+        result
+    }
+
+    /// Tag and length of a nested message whose fields are written next.
+    #[inline]
+    pub fn header(&mut self, number: u32, length: usize) {
+        self.tag(number, 2);
+        varint(self.buffer, length as u64);
+    }
+
     /// Tags and values exactly as they stood elsewhere ([`super::wire::Field::raw`]).
     #[inline]
     pub fn raw(&mut self, fields: &[u8]) {
@@ -178,6 +210,17 @@ mod tests {
             assert_eq!(outer.raw.len(), buffer.len());
             let inner = Fields::of(outer.value.bytes()).next().unwrap().unwrap();
             assert_eq!(inner.value, Value::Bytes(&content));
+        }
+    }
+
+    #[test]
+    fn long_messages_are_written_as_all_are() {
+        for size in [0, 1, 127, 128, 16_383, 16_384, 2_097_152] {
+            let content = vec![7u8; size];
+            let (mut one, mut other) = (vec![1], vec![1]);
+            Writer::new(&mut one).message(3, |inner| inner.raw(&content));
+            Writer::new(&mut other).long_message(3, |inner| inner.raw(&content));
+            assert!(one == other, "{size} bytes");
         }
     }
 

@@ -131,7 +131,7 @@ impl Items<'_> {
         fill: impl FnOnce(&mut Writer<'_>, &mut Repairs) -> Result<T, Malformed>,
     ) -> Result<T, Malformed> {
         let repairs = &mut *self.repairs;
-        let filled = self.writer.message(2, |writer| fill(writer, repairs))?;
+        let filled = self.writer.long_message(2, |writer| fill(writer, repairs))?;
         *self.count += items;
         self.meter.note(self.before + self.writer.position())?;
         Ok(filled)
