@@ -3,6 +3,9 @@
 use super::place::Place;
 use crate::otlp::write::{Writer, varint, varint_length};
 
+/// After what part of the source the size of the copy is foreseen: a sixteenth.
+const FORESIGHT: usize = 16;
+
 /// Copies a source up to each change and leaves nested messages whose content did not change as they stand.
 ///
 /// Changes come in the order of the source. Nested messages in which a change may fall are entered and left; the
@@ -14,6 +17,8 @@ pub(super) struct Output<'a> {
     /// The source before this is copied, replaced or removed.
     done: usize,
     changed: bool,
+    /// Whether there is room for what was foreseen.
+    has_room: bool,
     frames: Vec<Frame<'a>>,
 }
 
@@ -34,7 +39,14 @@ struct Opened {
 
 impl<'a> Output<'a> {
     pub(super) fn new(source: &'a [u8]) -> Self {
-        Self { source, out: Vec::new(), done: 0, changed: false, frames: Vec::with_capacity(8) }
+        Self {
+            source,
+            out: Vec::new(),
+            done: 0,
+            changed: false,
+            has_room: false,
+            frames: Vec::with_capacity(8),
+        }
     }
 
     /// Goes into a nested message.
@@ -150,6 +162,9 @@ impl<'a> Output<'a> {
             self.changed = true;
             self.out.reserve(self.source.len() + self.source.len() / 8);
         }
+        if !self.has_room && self.done > self.source.len() / FORESIGHT {
+            self.make_room();
+        }
         let unopened = self.frames.iter().rev().take_while(|frame| frame.opened.is_none()).count();
         for index in self.frames.len() - unopened..self.frames.len() {
             let Some(&Frame { place, .. }) = self.frames.get(index) else { return };
@@ -164,6 +179,20 @@ impl<'a> Output<'a> {
             if let Some(frame) = self.frames.get_mut(index) {
                 frame.opened = Some(opened);
             }
+        }
+    }
+
+    /// Makes room for all of the copy, as large as what there is of it foretells: to grow later is to copy more. Not for more
+    /// than twice the first room, which it would take by itself.
+    #[cold]
+    fn make_room(&mut self) {
+        self.has_room = true;
+        let (copy, done, all) = (self.out.len() as u128, self.done as u128, self.source.len() as u128);
+        let expected = copy * all / done.max(1);
+        let most = 2 * (all + all / 8);
+        let room = usize::try_from((expected + expected / 16).min(most)).unwrap_or(usize::MAX);
+        if room > self.out.capacity() {
+            self.out.reserve_exact(room - self.out.len());
         }
     }
 
