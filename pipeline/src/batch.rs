@@ -153,6 +153,16 @@ impl Chunk {
         }
     }
 
+    /// How much room to take for it, in bytes: of the encoded message, or of what it came in and the most that this may
+    /// become. It does not change when somebody looks.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        match &self.content {
+            Content::Encoded(bytes) => bytes.len(),
+            Content::Native(native) => native.most(),
+        }
+    }
+
     /// The messages of another protocol that it came in, if nothing changed it since.
     #[must_use]
     pub fn native(&self) -> Option<&Native> {
@@ -227,6 +237,12 @@ impl Batch {
     #[must_use]
     pub fn size(&self) -> usize {
         self.chunks.iter().map(Chunk::size).sum()
+    }
+
+    /// [`Chunk::room`] of all chunks together.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.chunks.iter().map(Chunk::room).sum()
     }
 
     /// The chunks, in order.

@@ -47,7 +47,7 @@ pub struct Demand {
     pub signal: Signal,
     /// How many items.
     pub items: usize,
-    /// How many bytes, [`Batch::size`].
+    /// How many bytes, [`Batch::room`].
     pub bytes: usize,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
@@ -69,7 +69,7 @@ impl Demand {
         Self {
             signal: batch.signal(),
             items: batch.items(),
-            bytes: batch.size(),
+            bytes: batch.room(),
             deadline: batch.context().deadline,
         }
     }

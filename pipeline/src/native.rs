@@ -11,6 +11,7 @@ use bytes::Bytes;
 pub struct Native {
     method: &'static str,
     messages: Bytes,
+    most: usize,
     translate: Box<Translate>,
     otlp: OnceLock<Bytes>,
 }
@@ -19,15 +20,16 @@ pub struct Native {
 type Translate = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
 
 impl Native {
-    /// Messages that the gRPC method at this path takes, framed for gRPC and not compressed. Nobody asks later whether there
-    /// is memory for what they become: the charge of the chunk is to cover it from the beginning.
+    /// Messages that the gRPC method at this path takes, framed for gRPC and not compressed, and how many bytes they become at
+    /// most. Nobody asks later whether there is memory for that: the charge of the chunk is to cover it from the beginning.
     #[must_use]
     pub fn new(
         method: &'static str,
         messages: Bytes,
+        most: usize,
         translate: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
-        Self { method, messages, translate: Box::new(translate), otlp: OnceLock::new() }
+        Self { method, messages, most, translate: Box::new(translate), otlp: OnceLock::new() }
     }
 
     /// The messages, if they are those of this method: `/package.Service/method`.
@@ -55,6 +57,11 @@ impl Native {
     /// How long they are, in bytes.
     pub(crate) fn length(&self) -> usize {
         self.messages.len()
+    }
+
+    /// How many bytes are held once somebody has looked, at most.
+    pub(crate) fn most(&self) -> usize {
+        self.messages.len() + self.most
     }
 }
 
@@ -92,7 +99,7 @@ mod tests {
         fn new() -> Self {
             let translations = Arc::new(AtomicUsize::new(0));
             let count = Arc::clone(&translations);
-            let native = Native::new(METHOD, Bytes::from_static(b"\0\0\0\0\x01x"), move |_| {
+            let native = Native::new(METHOD, Bytes::from_static(b"\0\0\0\0\x01x"), 10, move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
                 OTLP.to_vec()
             });
@@ -109,16 +116,15 @@ mod tests {
     fn nothing_is_translated_until_somebody_looks_and_then_once() {
         let fixture = Fixture::new();
         let shared = fixture.batch.clone();
-        assert_eq!(
-            (fixture.batch.items(), fixture.batch.size(), Demand::of(&fixture.batch).bytes),
-            (3, 6, 6)
-        );
+        let asked = Demand::of(&fixture.batch).bytes;
+        assert_eq!((fixture.batch.items(), fixture.batch.size(), asked), (3, 6, 16), "room for both forms");
         assert_eq!(fixture.translations(), 0);
         for batch in [&fixture.batch, &shared, &fixture.batch] {
             assert_eq!(batch.chunks()[0].bytes(), OTLP);
         }
         assert_eq!(fixture.translations(), 1);
         assert_eq!((shared.size(), shared.bytes(), shared.chunks()[0].memory()), (8, 8, 14));
+        assert_eq!(Demand::of(&shared).bytes, 16, "what room was taken for does not change");
     }
 
     #[test]

@@ -142,9 +142,7 @@ impl<'a> RemoteDelivery<'a> {
                 }
                 Some(verdict) => {
                     self.pending.retain(|pending| !Arc::ptr_eq(pending, &request));
-                    if matches!(verdict, Verdict::Written) {
-                        writer.translator.written(&request);
-                    }
+                    writer.translator.sent(&request, matches!(verdict, Verdict::Written));
                     match self.halves(&request, &verdict) {
                         Some(halves) => self.pending.extend(halves.map(Arc::new)),
                         None => self.outcome.note(writer, request.holds, verdict),

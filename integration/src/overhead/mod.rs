@@ -97,9 +97,10 @@ fn wrk(server: SocketAddr, seconds: u64) -> Outcome<u64> {
     requests(&told).ok_or_else(|| format!("wrk printed no requests: {told}").into())
 }
 
-/// The run time of Sluice's programs for each of the requests that `load` answers, in microseconds.
+/// The run time of Sluice's programs for each of the requests that `load` answers, in microseconds; not a number where the
+/// kernel may not be told to count it.
 fn measure_programs(collector: &Process, load: impl FnOnce() -> Outcome<u64>) -> Outcome<f64> {
-    let _counting = Counting::begin()?;
+    let Ok(_counting) = Counting::begin() else { return Ok(f64::NAN) };
     let before = programs::run_time(collector)?;
     let requests = load()?;
     Ok(microseconds_each(programs::run_time(collector)?.saturating_sub(before), requests))

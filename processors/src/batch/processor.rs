@@ -58,7 +58,7 @@ impl Processor {
     async fn take(&self, batch: Batch, permit: Permit) -> Result<Reply, Failure> {
         let admitted = match permit.into_reservation::<Admitted>() {
             Some(admitted) => admitted,
-            None => self.admit(batch.items(), batch.size())?,
+            None => self.admit(batch.items(), batch.room())?,
         };
         self.sender.metrics.incoming(batch.items());
         if !self.holds_callers {

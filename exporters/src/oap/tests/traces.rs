@@ -370,7 +370,8 @@ fn untranslated() -> (SegmentObject, Chunk) {
     // With a group of spans of its own, so that it shows if somebody translates it.
     let translated =
         TracesData { resource_spans: vec![group("translated", vec![span(1, 0, 2, Vec::new())])] };
-    let native = Native::new(COLLECT_SEGMENTS, framed.into_bytes(), move |_| translated.encode_to_vec());
+    let native =
+        Native::new(COLLECT_SEGMENTS, framed.into_bytes(), 1_000, move |_| translated.encode_to_vec());
     (said, Chunk::from_native(native, 1))
 }
 

@@ -65,7 +65,7 @@ pub(super) fn make_with(translator: &Translator, keys: &RemoteWriteKeys, batch: 
         let requests =
             requests(&translated.segment, keys.protobuf_message, keys.send_metadata, keys.batch_size());
         for request in requests.unwrap() {
-            translator.written(&request);
+            translator.sent(&request, true);
             made.bodies.push(uncompressed(&request.body));
         }
         made.refused.extend(translated.refused);

@@ -94,9 +94,9 @@ impl Translator {
         self
     }
 
-    /// The server has taken a request.
-    pub(super) fn written(&self, request: &Request) {
-        request.targets().for_each(|(target, time)| self.targets.written(target, time));
+    /// A request was sent, which the server is known to have or not.
+    pub(super) fn sent(&self, request: &Request, written: bool) {
+        request.targets().for_each(|(target, time)| self.targets.sent(target, time, written));
     }
 
     /// Makes series of the points of a batch from this number on, until a segment is full.

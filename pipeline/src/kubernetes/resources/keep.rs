@@ -36,7 +36,9 @@ impl Wanted {
     fn trim(&self, pairs: &mut BTreeMap<String, String>) {
         if !self.all {
             let begins = |key: &str| self.prefixes.iter().any(|prefix| key.starts_with(prefix));
-            pairs.retain(|key, _| self.keys.contains(key) || begins(key));
+            let kept = |(key, _): &(String, String)| self.keys.contains(key) || begins(key);
+            // Made anew: a map that was emptied keeps a node.
+            *pairs = std::mem::take(pairs).into_iter().filter(kept).collect();
         }
     }
 }

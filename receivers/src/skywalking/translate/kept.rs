@@ -15,6 +15,9 @@ use super::{
 
 /// Bytes held for each byte kept: the buffer has room to grow.
 const HELD: usize = 2;
+/// The longest message that is kept. Whoever looks at a longer one would need much more for a moment than what it becomes,
+/// which only the receiver can ask for.
+const LONGEST: usize = 1 << 20;
 
 /// Checked segments, in order. Charged is also what they may become.
 pub(super) struct Kept {
@@ -32,19 +35,26 @@ impl Kept {
         Self { budget: budget.clone(), charge, messages: Messages::default(), sum }
     }
 
-    /// Keeps the segments of a message that have spans; false if it is to be translated: not all of its segments can be
-    /// kept, or there is no memory for the most that they may become.
+    /// Keeps the segments of a message that have spans; false if it is to be translated: it is long, or not all of its
+    /// segments can be kept, or there is no memory for the most that they may become.
     ///
     /// # Errors
     /// [`Malformed`]; nothing of the message was kept then.
     pub(super) fn push(&mut self, kind: Kind, message: &[u8]) -> Result<bool, Malformed> {
-        let mut segments = Vec::new();
+        if message.len() > LONGEST {
+            return Ok(false);
+        }
+        // Those with spans, while all can be kept.
+        let mut segments = Some(Vec::new());
         segment::each(kind, message, |segment| {
-            segments.push(segment::check(segment)?.map(|checked| (segment, checked)));
+            match (segment::check(segment)?, &mut segments) {
+                (Some(checked), Some(segments)) if checked.spans > 0 => segments.push((segment, checked)),
+                (Some(_), _) => {}
+                (None, segments) => *segments = None,
+            }
             Ok(())
         })?;
-        let Some(mut segments) = segments.into_iter().collect::<Option<Vec<_>>>() else { return Ok(false) };
-        segments.retain(|(_, checked)| checked.spans > 0);
+        let Some(segments) = segments else { return Ok(false) };
         if segments.is_empty() {
             return Ok(true);
         }
@@ -62,9 +72,10 @@ impl Kept {
         Ok(true)
     }
 
-    /// Bytes kept since the last [`Self::take`].
+    /// Bytes of OTLP, at most, that what was kept since the last [`Self::take`] becomes: requests of it are not to be longer
+    /// than those of what is translated at once.
     pub(super) fn size(&self) -> usize {
-        self.messages.length()
+        self.messages.length().max(self.sum.grown)
     }
 
     /// What was kept since the last call, if anything.
@@ -75,7 +86,8 @@ impl Kept {
         let Self { mut charge, messages, sum, .. } = std::mem::replace(self, Self::charged_to(&self.budget));
         let messages = messages.into_bytes();
         charge.shrink_to((messages.len() + messages.len() / 8 + sum.grown) as u64);
-        let native = Native::new(COLLECT_SEGMENTS, messages, move |framed| translate(framed, rules));
+        let native =
+            Native::new(COLLECT_SEGMENTS, messages, sum.grown, move |framed| translate(framed, rules));
         Some(Chunk::from_native(native, sum.spans).with_charge(charge))
     }
 }

@@ -50,15 +50,17 @@ pub(super) fn small_number(message: &'static str, field: u32, value: Value<'_>) 
     number(message, field, value).map(|value| value as i32)
 }
 
+/// The message that has a key and a value.
+pub(super) const PAIR: &str = "KeyStringValuePair";
+
 /// Key and value of a `KeyStringValuePair`.
 #[inline]
 pub(super) fn pair(message: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    const NAME: &str = "KeyStringValuePair";
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-    fields(NAME, message, |number, field| {
+    fields(PAIR, message, |number, field| {
         match number {
-            1 => key = bytes(NAME, number, field)?,
-            2 => value = bytes(NAME, number, field)?,
+            1 => key = bytes(PAIR, number, field)?,
+            2 => value = bytes(PAIR, number, field)?,
             _ => {}
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Malformed,
-        pair::{bytes, fields, number, pair, small_number},
+        pair::{PAIR, bytes, fields, number, pair, small_number},
     },
     SEGMENT,
     event::LOG,
@@ -114,11 +114,16 @@ impl Check {
 
     fn tag(&mut self, message: &[u8]) -> Result<(), Malformed> {
         self.tags += 1;
-        let (key, value) = pair(message)?;
+        pair(message)?;
         // Mostly at once: the lengths between are below 128.
         if !message.is_ascii() {
-            self.text(key);
-            self.text(value);
+            // OAP looks at each occurrence of a field, not only at the last, which counts.
+            fields(PAIR, message, |field, value| {
+                if matches!(field, 1 | 2) {
+                    self.text(bytes(PAIR, field, value)?);
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }

@@ -111,6 +111,47 @@ fn what_has_to_be_repaired_is_translated() {
 }
 
 #[test]
+fn each_occurrence_of_a_text_is_looked_at() {
+    let segment = segment("s", vec![span(0, -1)]).encode_to_vec();
+    // Of a tag with two keys the last counts, but OAP would not take the first.
+    let tag = [0x0a, 1, 0xff, 0x0a, 1, b'a'];
+    let mut span = vec![0x62, 6];
+    span.extend(tag);
+    let mut message = vec![0x1a, 8];
+    message.extend(span);
+    message.extend(segment);
+    let (kept, mut rest) = keep(Kind::Segment, Rules::Distinct, &[message], &Budget::new(LIMIT));
+    assert!(kept.is_none());
+    assert_eq!(rest.take().unwrap().0.items, 2);
+}
+
+#[test]
+fn what_is_long_is_translated_while_there_is_memory() {
+    let budget = Budget::new(LIMIT);
+    let text = "x".repeat(3 << 19);
+    let (kept, mut rest) =
+        keep(Kind::Segment, Rules::Distinct, &[segment(&text, vec![span(0, -1)]).encode_to_vec()], &budget);
+    assert!(kept.is_none());
+    assert_eq!(rest.take().unwrap().0.items, 1);
+    // Many that are nothing take nothing.
+    let nothing = [0x0a, 0].repeat(400_000);
+    let (kept, mut rest) = keep(Kind::SegmentCollection, Rules::Distinct, &[nothing], &Budget::new(1 << 16));
+    assert!(kept.is_none() && rest.take().is_none());
+}
+
+#[test]
+fn they_are_cut_by_what_they_become() {
+    let message = with_text(segment("s", vec![span(0, -1); 5])).encode_to_vec();
+    let budget = Budget::new(LIMIT);
+    let mut translator = Translator::new(Kind::Segment, Rules::Distinct).charged_to(&budget).keeping(&budget);
+    translator.push(&message).unwrap();
+    let size = translator.size();
+    let kept = translator.take_kept().unwrap();
+    assert!(kept.bytes().len() > message.len() && size >= kept.bytes().len(), "{size}");
+    assert!(kept.room() >= kept.memory(), "room is asked for both forms");
+}
+
+#[test]
 fn what_may_grow_too_much_is_metered() {
     let budget = Budget::new(4 << 20);
     // 100 MB of OTLP of 100 kB.
