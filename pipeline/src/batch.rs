@@ -233,6 +233,13 @@ impl Batch {
         self.chunks.iter().map(|chunk| chunk.bytes().len()).sum()
     }
 
+    /// Has all chunks translated that are not yet: before a lock is taken under which they are looked at.
+    pub fn translate(&self) {
+        for chunk in &self.chunks {
+            let _: &Bytes = chunk.bytes();
+        }
+    }
+
     /// [`Chunk::size`] of all chunks together.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -187,6 +187,7 @@ impl Consumer for Stage {
             let Some(room) = permit.into_reservation::<Room>() else {
                 return Failure::retryable("no room was asked for").into();
             };
+            batch.translate();
             let mut store = shared.store();
             store.add(&batch, &Arc::new(room), tokio::time::Instant::now().into_std());
             let (leaving, early) = store.release(tokio::time::Instant::now().into_std());

@@ -32,6 +32,7 @@ const RESTART_COUNT: &[u8] = b"k8s.container.restart_count";
 /// Adds what is known of pods. What a resource has already stays, unless it is empty.
 pub(super) fn enrich(batch: Batch, catalogue: &Catalogue) -> (Batch, Tally) {
     let client = client(&batch);
+    batch.translate();
     let state = catalogue.read();
     let mut editor = Enrich {
         catalogue,
