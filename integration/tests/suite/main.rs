@@ -31,6 +31,8 @@ mod kernel;
 #[cfg(test)]
 mod kernel_hostile;
 #[cfg(test)]
+mod kernel_kubernetes;
+#[cfg(test)]
 mod kernel_mesh;
 #[cfg(test)]
 mod kernel_old;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sluice_integration::process::{Process, free_address, tied};
 
 use crate::support::{
-    Oap, PATIENCE, Setup, Sluice, eventually, java_shop, node, output, python, python_server, service_id,
+    Oap, PATIENCE, Setup, Sluice, eventually, eventually_every, java_shop, node, output, python,
+    python_server, service_id,
 };
 
 /// Sluice in the place of Satellite: agents in, this OAP out.
@@ -283,15 +284,18 @@ fn the_java_agent_says_the_same_through_sluice() {
         })
     };
     let [mut orders, mut heap, mut classes, mut threads] = [[0.0; 2]; 4];
-    eventually("the meters and metrics of the virtual machines are stored", || {
-        std::thread::sleep(Duration::from_millis(500));
-        orders = largest("meter_test_orders_so_far");
-        heap = largest("instance_jvm_memory_heap_max");
-        classes = largest("instance_jvm_class_loaded_class_count");
-        threads = largest("instance_jvm_thread_live_count");
-        let all = [orders, heap, classes, threads, largest("instance_jvm_cpu")];
-        orders == [4.0; 2] && all.iter().flatten().all(|value| *value > 0.0)
-    });
+    eventually_every(
+        Duration::from_millis(500),
+        "the meters and metrics of the virtual machines are stored",
+        || {
+            orders = largest("meter_test_orders_so_far");
+            heap = largest("instance_jvm_memory_heap_max");
+            classes = largest("instance_jvm_class_loaded_class_count");
+            threads = largest("instance_jvm_thread_live_count");
+            let all = [orders, heap, classes, threads, largest("instance_jvm_cpu")];
+            orders == [4.0; 2] && all.iter().flatten().all(|value| *value > 0.0)
+        },
+    );
     assert_eq!(heap[0], heap[1]);
     // The same program loads about as many classes and has about as many threads.
     assert!((classes[0] / classes[1] - 1.0).abs() < 0.2, "{classes:?}");
@@ -359,8 +363,7 @@ fn profile(oap: &Oap, name: &str) {
     ));
     let task = created["task"]["id"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
     let mut segments = Value::Null;
-    eventually("the agent's snapshots are there", || {
-        std::thread::sleep(Duration::from_millis(500));
+    eventually_every(Duration::from_millis(500), "the agent's snapshots are there", || {
         segments = oap.query(&format!(
             "{{ all: getProfileTaskSegments(taskID: \"{task}\") {{ traceId instanceName spans {{ segmentId startTime endTime \
              endpointName profiled }} }} }}"
@@ -378,8 +381,7 @@ fn profile(oap: &Oap, name: &str) {
     let span = segment["spans"].as_array().unwrap().iter().find(|span| span["profiled"] == true).unwrap();
     let (start, end) = (&span["startTime"], &span["endTime"]);
     let mut analysis = Value::Null;
-    eventually("the analysis sees where the time went", || {
-        std::thread::sleep(Duration::from_millis(500));
+    eventually_every(Duration::from_millis(500), "the analysis sees where the time went", || {
         analysis = oap.query(&format!(
             "{{ found: getSegmentsProfileAnalyze(queries: [{{segmentId: {}, timeRange: {{start: {start}, end: {end}}}}}]) {{ \
              tip trees {{ elements {{ codeSignature duration count }} }} }} }}",

@@ -1,5 +1,7 @@
 //! What processors change of agents' segments arrives at OAP; what they leave alone arrives as the agent said it.
 
+use std::time::Duration;
+
 use prost::Message as _;
 use serde_json::Value;
 use sluice_integration::process::free_address;
@@ -7,7 +9,7 @@ use sluice_integration::sink::count::SEGMENTS;
 use sluice_integration::transport::frame;
 use sluice_protocols::skywalking::v3::{KeyStringValuePair, SegmentObject, SpanObject};
 
-use crate::support::{Oap, Setup, eventually, grpc, tag};
+use crate::support::{Oap, Setup, eventually_every, grpc, tag};
 
 /// A segment whose second span is to go, if a filter looks for it.
 fn segment(name: &str) -> SegmentObject {
@@ -63,8 +65,7 @@ extensions:
     let answer = grpc(listen, SEGMENTS, &[], frame(&segment(name).encode_to_vec(), false));
     assert_eq!(answer.grpc_status, Some(0));
     let mut spans = Vec::new();
-    eventually("the segment is stored", || {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+    eventually_every(Duration::from_millis(100), "the segment is stored", || {
         spans = oap.trace(&format!("{name}.1"));
         !spans.is_empty()
     });

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Response, StatusCode};
 use opentelemetry_proto::tonic::{
-    metrics::v1::{Metric, MetricsData, ResourceMetrics, ScopeMetrics},
+    metrics::v1::{
+        ExponentialHistogram, ExponentialHistogramDataPoint, Metric, MetricsData, ResourceMetrics,
+        ScopeMetrics, exponential_histogram_data_point::Buckets, metric::Data,
+    },
     resource::v1::Resource,
 };
 use prost::Message;
@@ -28,6 +31,9 @@ use crate::prometheusremotewrite::{
     translate::Translator, writer::RemoteWriter,
 };
 
+/// [`TIME`] in the lines of samples.
+pub(super) const AT: &str = "@1700000000000";
+
 /// A batch of metrics of a resource.
 pub(super) fn batch_of(resource: &[(&str, &str)], metrics: Vec<Metric>) -> Batch {
     let items = 1;
@@ -43,6 +49,25 @@ pub(super) fn batch_of(resource: &[(&str, &str)], metrics: Vec<Metric>) -> Batch
 
 pub(super) fn batch(metrics: Vec<Metric>) -> Batch {
     batch_of(&[], metrics)
+}
+
+/// A metric of exponential histograms.
+pub(super) fn exponential(points: Vec<ExponentialHistogramDataPoint>) -> Metric {
+    let data = ExponentialHistogram { data_points: points, aggregation_temporality: CUMULATIVE };
+    metric("spread", "s", Data::ExponentialHistogram(data))
+}
+
+/// One with these counts above zero.
+pub(super) fn spread(scale: i32, offset: i32, counts: Vec<u64>) -> ExponentialHistogramDataPoint {
+    ExponentialHistogramDataPoint {
+        start_time_unix_nano: TIME - 60 * SECOND,
+        time_unix_nano: TIME,
+        count: counts.iter().sum(),
+        sum: Some(7.5),
+        scale,
+        positive: Some(Buckets { offset, bucket_counts: counts }),
+        ..ExponentialHistogramDataPoint::default()
+    }
 }
 
 /// What became of a batch: requests before compression, each written, and what was refused.

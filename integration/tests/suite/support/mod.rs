@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 pub(crate) mod chaos;
+mod cluster;
 mod compare;
 mod control_group;
 mod http;
@@ -12,6 +13,7 @@ mod oap;
 mod peers;
 mod sluice;
 
+pub(crate) use cluster::{Cluster, pod};
 pub(crate) use compare::{assert_same_telemetry, lines};
 pub(crate) use control_group::ControlGroup;
 pub(crate) use http::{Answer, get, grpc, post, raw, sum};
@@ -29,10 +31,15 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until a condition holds.
-pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    eventually_every(Duration::from_millis(5), what, condition);
+}
+
+/// As [`eventually`], with this pause between two looks: a server has to work for the answer.
+pub(crate) fn eventually_every(pause: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
         assert!(begin.elapsed() < PATIENCE, "it did not come about that {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(pause);
     }
 }
