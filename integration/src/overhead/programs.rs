@@ -1,28 +1,20 @@
 //! What the programs in the kernel take, by the kernel's own count of their run time.
 
-use std::{fs, time::Duration};
+use std::{fs, os::fd::OwnedFd, time::Duration};
+
+use aya::sys::{Stats, enable_stats};
 
 use crate::{Outcome, process::Process};
 
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-/// While this lives, the kernel measures each run of a program, which itself costs two readings of its clock.
+/// While this lives, the kernel measures each run of a program, which itself costs two readings of its clock. The kernel
+/// stops with whoever asked for it, however that ends.
 pub(super) struct Counting {
-    before: String,
+    _asked: OwnedFd,
 }
 
 impl Counting {
     pub(super) fn begin() -> Outcome<Self> {
-        let before = fs::read_to_string(SWITCH)?;
-        fs::write(SWITCH, "1")?;
-        Ok(Self { before })
-    }
-}
-
-impl Drop for Counting {
-    fn drop(&mut self) {
-        // It was written to before.
-        let _ = fs::write(SWITCH, &self.before);
+        Ok(Self { _asked: enable_stats(Stats::RunTime)? })
     }
 }
 
