@@ -75,7 +75,9 @@ public final class Shop {
             order(own, "slow");
         }
         stock.getOutputStream().close();
-        printed.transferTo(new PrintWriter(System.out, true));
+        var writer = new PrintWriter(System.out);
+        printed.transferTo(writer);
+        writer.flush();
         stock.waitFor();
     }
 
