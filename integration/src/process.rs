@@ -175,13 +175,14 @@ pub fn tied(program: &Path) -> Command {
 
 /// A TCP port on the loopback interface that is free, and that this process gives out only once.
 ///
-/// It lies below the ports that the kernel gives to outgoing connections, so that none of those takes it meanwhile.
+/// It lies below the ports that the kernel gives to outgoing connections, so that none of those takes it meanwhile, and
+/// above those that configurations name by default.
 ///
 /// # Errors
 /// That none is free.
 pub fn free_address() -> io::Result<SocketAddr> {
-    const FIRST: u32 = 10_000;
-    const COUNT: u32 = 20_000;
+    const FIRST: u32 = 14_000;
+    const COUNT: u32 = 16_000;
     static GIVEN_OUT: AtomicU32 = AtomicU32::new(0);
     // Processes that run at the same time start at different places.
     let start = std::process::id().wrapping_mul(997);

@@ -317,7 +317,7 @@ fn send_half(server: SocketAddr, head: &str, half: &[u8]) -> TcpStream {
 /// A client that leaves in the middle of its call takes nothing back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_cancels_nothing() {
-    let sink = sink(std::time::Duration::from_secs(2)).await;
+    let sink = sink(std::time::Duration::from_secs(6)).await;
     let setup = Setup::new();
     let config = setup.config(
         &format!(

@@ -180,15 +180,19 @@ fn no_secret_gets_out() {
         return;
     };
     let Some(curl) = program("curl") else { return };
-    let receiver = "    processes: {include: [{executable: /curl$}, {executable: nginx}]}
-    metrics: {interval: 500ms}
-    redaction: {headers: [x-internal], fields: [pin], query: [ticket], patterns: ['pat-[0-9a-z-]+']}
+    let receiver = format!(
+        "    processes:
+      include: [{{executable: /curl$, ports: [{port}]}}, {{executable: nginx, ports: [{port}]}}]
+    metrics: {{interval: 500ms}}
+    redaction: {{headers: [x-internal], fields: [pin], query: [ticket], patterns: ['pat-[0-9a-z-]+']}}
     sampling:
       untraced: true
       window: 100ms
       syscall_events: true
-      default: {ratio: 1, request: {content: true, max_size: 16KiB}, response: {content: true}}";
-    let sluice = start(&setup, &recording(&setup, receiver));
+      default: {{ratio: 1, request: {{content: true, max_size: 16KiB}}, response: {{content: true}}}}",
+        port = nginx.address.port()
+    );
+    let sluice = start(&setup, &recording(&setup, &receiver));
     let json = r#"{"password":"js0n-s3cret","deep":{"pin":"p1n-s3cret"},"note":"pat-tern-s3cret"}"#;
     let form = "user=a&pass%77ord=f0rm-s3cret&ticket=tick3t-s3cret";
     let url =

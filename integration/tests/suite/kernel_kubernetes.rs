@@ -1,6 +1,6 @@
 //! What the kernel sees of a pod, through `k8sattributes` to Prometheus and Zipkin.
 
-use std::{fs, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use serde_json::{Value, json};
 use sluice_integration::process::free_address;
@@ -35,8 +35,7 @@ fn kernel_events_are_enriched_on_their_way_to_prometheus_and_zipkin() {
         Err(why) => return skip_for_host("kernel events of a pod", &why),
     };
     let Some(nginx) = Nginx::start(&setup, "location / { return 200 'fine'; }") else { return };
-    let pid = fs::read_to_string(setup.path("nginx.pid")).unwrap();
-    group.add(pid.trim().parse().unwrap());
+    group.add(nginx.process.id());
     let scraped = free_address().unwrap();
     let Setup { http, grpc, telemetry, .. } = &setup;
     let config = format!(

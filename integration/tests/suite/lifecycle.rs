@@ -47,7 +47,7 @@ async fn sigterm_drains_what_was_accepted_and_ends_with_0() {
         let sink = sink(Duration::from_millis(20)).await;
         let setup = Setup::new();
         let sluice = block_in_place(|| setup.start(&setup.config(&to_sink(&sink), PIPELINE), setup.grpc));
-        let load = load(setup.grpc, Protocol::Grpc, Duration::from_secs(2));
+        let load = load(setup.grpc, Protocol::Grpc, Duration::from_secs(6));
         let sending = tokio::spawn(async move { load.run_as_planned().await.unwrap() });
         block_in_place(|| eventually("spans arrive", || sink.counts().items > 5_000));
         sluice.process.signal(signal).unwrap();

@@ -93,13 +93,18 @@ fn exchanges_are_kubernetes_services_with_their_topology() {
     ]});
     send(&setup, "/v1/logs", &logs);
     oap.knows("K8S_SERVICE", &["web.shop", "stock.shop"]);
+    eventually("the instance is known", || !oap.instances("stock.shop").is_empty());
     assert_eq!(oap.instances("stock.shop"), ["stock-1"]);
     eventually("the endpoint is known", || oap.endpoints("stock.shop") == ["GET:/order"]);
     eventually("OAP has counted the calls", || {
         oap.metric("kubernetes_service_http_call_cpm", "stock.shop", None) == [1.0]
     });
-    let listed = oap.logs("stock.shop");
-    let log = listed.first().unwrap_or_else(|| panic!("no log"));
+    let mut listed = Vec::new();
+    eventually("the log is stored", || {
+        listed = oap.logs("stock.shop");
+        !listed.is_empty()
+    });
+    let log = &listed[0];
     assert_eq!(tag(log, "LOG_KIND").as_deref(), Some("NET_PROFILING_SAMPLED_TRACE"), "{log:#}");
     sluice.stop();
 }

@@ -56,8 +56,12 @@ fn spans_logs_and_metrics_of_the_python_sdk_reach_oap() {
     sluice.stop();
 
     oap.knows("GENERAL", &["plain-web", "plain-stock"]);
+    // OAP stores each kind of what it found on its own.
+    eventually("the instances are known", || !oap.instances("plain-web").is_empty());
+    eventually("the endpoints are known", || {
+        oap.endpoints("plain-stock").len() == 2 && !oap.endpoints("plain-web").is_empty()
+    });
     assert_eq!(oap.instances("plain-web"), ["plain-web-1"]);
-    eventually("the endpoints are known", || oap.endpoints("plain-stock").len() == 2);
     assert_eq!(oap.endpoints("plain-web"), ["GET /order"]);
     assert_eq!(oap.endpoints("plain-stock"), ["GET /stock", "orders process"]);
 

@@ -248,11 +248,12 @@ async fn without_syncs_a_power_cut_loses_what_was_answered() {
     laboratory.destination.set_down(true);
     let clients = Clients::new();
     let mut disk = laboratory.disk("disk", "ext4");
-    let machine = block_in_place(|| {
+    let mut machine = block_in_place(|| {
         let drive = laboratory.cached(&mut disk);
         laboratory.boot(&disk, &drive, false)
     });
     let sending = clients.send(machine.http, 8);
+    block_in_place(|| machine.wait_until("answer", |_| !clients.answered().is_empty()));
     tokio::time::sleep(Duration::from_millis(1700)).await;
     block_in_place(|| machine.cut_power());
     for client in sending {

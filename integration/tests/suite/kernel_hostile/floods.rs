@@ -62,7 +62,7 @@ fn floods_of_exchanges_and_spans_stay_within_their_bounds() {
     let config = joined(&setup, &receiver, &exporters, "file").replace(
         "trace_events: {}",
         &format!(
-            "trace_events: {{max_exchange_bytes: {bound}, max_held_span_bytes: {bound}, max_remembered_span_bytes: {bound}}}"
+            "trace_events: {{exchange_wait: 5m, max_exchange_bytes: {bound}, max_held_span_bytes: {bound}, max_remembered_span_bytes: {bound}}}"
         ),
     );
     let sluice = start(&setup, &config);

@@ -146,7 +146,10 @@ fn ask(stream: &mut TcpStream) -> Asked {
 /// As [`joined`], with traces to a file.
 fn joined_to_file(setup: &Setup, receiver: &str) -> Sluice {
     let exporters = format!("  file: {{path: {}/traces.jsonl}}", setup.directory.path().display());
-    start(setup, &joined(setup, receiver, &exporters, "file"))
+    // Spans are sent once all exchanges are made.
+    let patient = joined(setup, receiver, &exporters, "file")
+        .replace("trace_events: {}", "trace_events: {exchange_wait: 5m}");
+    start(setup, &patient)
 }
 
 /// Sends the spans of the client of these requests, as an SDK in this process would.

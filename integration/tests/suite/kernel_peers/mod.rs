@@ -99,7 +99,7 @@ fn matrix(tier: &str) {
         if now != last.0 {
             last = (now, Instant::now());
         }
-        now >= 2 * count || last.1.elapsed() > Duration::from_secs(3)
+        now >= 2 * count || last.1.elapsed() > Duration::from_secs(10)
     });
     let page = get(setup.telemetry, "/metrics").body;
     let losses = String::from_utf8_lossy(&page);
@@ -288,7 +288,7 @@ impl Servers {
         start("node", &node, &[], &script("node/http_server.cjs"));
         start("java", &java, &["-XX:TieredStopAtLevel=1"], &script("java/Server.java"));
         for ((name, address), process) in servers.addresses.iter().zip(&mut servers._processes) {
-            if let Err(error) = process.wait_until_listening(*address, PATIENCE) {
+            if let Err(error) = process.wait_until_listening(*address, PATIENCE * 4) {
                 panic!(
                     "{name}: {error}\n{}",
                     fs::read_to_string(setup.path(&format!("{name}.log"))).unwrap()

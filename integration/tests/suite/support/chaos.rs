@@ -36,10 +36,17 @@ pub(crate) enum Fault {
     Throttle(usize),
 }
 
+/// What happens to connections.
+struct Fate {
+    fault: Fault,
+    /// Whether only the next has it.
+    once: bool,
+}
+
 /// A proxy to one address.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    fault: Arc<Mutex<Fault>>,
+    fault: Arc<Mutex<Fate>>,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -48,14 +55,14 @@ impl Proxy {
     pub(crate) async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let fault = Arc::new(Mutex::new(Fault::None));
+        let fault = Arc::new(Mutex::new(Fate { fault: Fault::None, once: false }));
         let connections = Arc::new(AtomicUsize::new(0));
         let (chosen, counted) = (Arc::clone(&fault), Arc::clone(&connections));
         let task = tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 counted.fetch_add(1, Ordering::Relaxed);
-                let fault = *chosen.lock().unwrap();
+                let fault = chosen.lock().unwrap().take();
                 tokio::spawn(connect(client, target, fault));
             }
         });
@@ -64,12 +71,23 @@ impl Proxy {
 
     /// What happens to connections from now on; open ones stay as they are.
     pub(crate) fn set(&self, fault: Fault) {
-        *self.fault.lock().unwrap() = fault;
+        *self.fault.lock().unwrap() = Fate { fault, once: false };
+    }
+
+    /// What happens to the next connection, and to none after it.
+    pub(crate) fn set_once(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = Fate { fault, once: true };
     }
 
     /// How many connections there have been.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Fate {
+    fn take(&mut self) -> Fault {
+        if self.once { std::mem::replace(&mut self.fault, Fault::None) } else { self.fault }
     }
 }
 

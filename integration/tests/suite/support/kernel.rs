@@ -15,7 +15,7 @@ use super::{PATIENCE, Setup, Sluice, ZipkinServer, eventually, get, lines, progr
 /// An nginx that is stopped with the test.
 pub(crate) struct Nginx {
     pub(crate) address: SocketAddr,
-    _process: Process,
+    pub(crate) process: Process,
 }
 
 impl Nginx {
@@ -39,7 +39,7 @@ impl Nginx {
         command.arg("-c").arg(path);
         let mut process = Process::start(&mut command, &setup.path("nginx.log")).unwrap();
         process.wait_until_listening(address, PATIENCE).unwrap();
-        Some(Self { address, _process: process })
+        Some(Self { address, process })
     }
 }
 
