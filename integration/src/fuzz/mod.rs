@@ -3,17 +3,20 @@
 //! It has no coverage feedback. What guides it instead is the outcome that a target reports: an input with an
 //! outcome not seen before joins the corpus.
 
+mod compression;
 mod credentials;
 mod engine;
+mod grpc;
 mod http;
 mod kubernetes;
 mod mutate;
+mod otlp;
 mod protobuf;
 mod queue;
 mod redaction;
-mod seeds;
 mod skywalking;
 mod targets;
+mod yaml;
 mod zipkin;
 
 pub use engine::{Failed, Limits, Settings, Summary, replay, run};
@@ -34,4 +37,17 @@ pub struct Target {
     pub run: fn(&[u8]) -> String,
     /// What one input may cost.
     pub limits: Limits,
+}
+
+/// A byte that names something, then the bytes.
+fn tagged(place: usize, bytes: &[u8]) -> Vec<u8> {
+    #[expect(clippy::cast_possible_truncation, reason = "a place in a short list")]
+    let mut input = vec![place as u8];
+    input.extend_from_slice(bytes);
+    input
+}
+
+#[expect(clippy::panic, reason = "how a target reports a broken invariant")]
+fn fail(reason: &str) -> ! {
+    panic!("{reason}")
 }

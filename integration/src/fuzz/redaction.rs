@@ -13,6 +13,8 @@ use sluice_receivers::ebpf_network::{
     trace_context::Contexts,
 };
 
+use super::fail;
+
 /// No mutation makes this, and none of it is anywhere else.
 const SECRET: &str = "q7ZxW2vKp9LmR4tB";
 
@@ -179,9 +181,4 @@ fn record(head: &[u8], body: &[u8], (head_size, body_size): (usize, usize)) -> V
     let outcome = recorder.push(&exchange, &ends, process, Clock::default(), 2);
     assert_eq!(outcome, Outcome::Recorded, "an exchange was not recorded");
     recorder.finish().map(|finished| finished.logs).unwrap_or_default()
-}
-
-#[expect(clippy::panic, reason = "how a target reports a broken invariant")]
-fn fail(reason: &str) -> ! {
-    panic!("{reason}")
 }

@@ -10,7 +10,8 @@ use sluice_protocols::skywalking::id::Rules;
 use sluice_protocols::skywalking::{json, v3};
 use sluice_receivers::skywalking::{Kind, Malformed, Translator};
 
-use super::targets::{assert_sound, fail};
+use super::fail;
+use super::otlp::assert_sound;
 
 /// What translations are charged to: inputs exist that become far larger.
 const BUDGET: u64 = 4 << 20;

@@ -7,8 +7,8 @@ use sluice_pipeline::otlp::check;
 use sluice_pipeline::otlp::write::Writer;
 use sluice_receivers::zipkin::{Format, translate};
 
-use super::seeds::tagged;
-use super::targets::{assert_sound, fail};
+use super::otlp::assert_sound;
+use super::{fail, tagged};
 use crate::payload::{Compression, Kind, generate, zipkin_v1};
 
 const FORMATS: [Format; 4] = [Format::Json, Format::Protobuf, Format::V1Json, Format::V1Thrift];
