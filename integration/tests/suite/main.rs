@@ -63,6 +63,8 @@ mod oap_kubernetes;
 #[cfg(test)]
 mod oap_otlp;
 #[cfg(test)]
+mod oap_profiling;
+#[cfg(test)]
 mod oap_relay;
 #[cfg(test)]
 mod oap_satellite;
