@@ -32,7 +32,7 @@ struct {
 } processes SEC(".maps");
 
 /* Verdicts of late, by the last bits of the thread group; each is the thread group and its verdict. Looking here costs a tenth
- * of what looking there does. User space writes a new verdict there first, then here. */
+ * of what looking there does. User space writes a new verdict there first, then here; never one for our own process. */
 #define RECENT 4096
 
 struct {
@@ -118,27 +118,36 @@ static __always_inline void forget_verdict(__u32 tgid)
 		__sync_val_compare_and_swap(recent, known, 0);
 }
 
-static __always_inline bool is_watched(__u32 tgid)
+/* Whether a process is watched of which no verdict of late is known. */
+static __noinline bool is_watched_by_map(__u32 tgid, __u64 *recent, __u64 known)
 {
-	__u64 *recent, known;
 	__u8 *verdict;
 
-	if (tgid == 0 || is_own(tgid))
+	if (is_own(tgid))
 		return false;
-	if (!filter_processes)
-		return true;
-	recent = recent_verdict(tgid);
-	if (!recent)
-		return true;
-	known = *(volatile __u64 *)recent;
-	if (known >> 32 == tgid)
-		return (__u32)known != VERDICT_IGNORE;
 	verdict = bpf_map_lookup_elem(&processes, &tgid);
 	if (!verdict)
 		return true;
 	/* Not if user space has written a newer one since. */
 	__sync_val_compare_and_swap(recent, known, (__u64)tgid << 32 | *verdict);
 	return *verdict != VERDICT_IGNORE;
+}
+
+static __always_inline bool is_watched(__u32 tgid)
+{
+	__u64 *recent, known;
+
+	if (tgid == 0)
+		return false;
+	if (!filter_processes)
+		return !is_own(tgid);
+	recent = recent_verdict(tgid);
+	if (unlikely(!recent))
+		return !is_own(tgid);
+	known = *(volatile __u64 *)recent;
+	if (unlikely(known >> 32 != tgid))
+		return is_watched_by_map(tgid, recent, known);
+	return (__u32)known != VERDICT_IGNORE;
 }
 
 #endif
