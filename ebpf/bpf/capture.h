@@ -6,8 +6,11 @@
 #include "connections.h"
 
 #define MAX_VECTORS 16
-/* Nearly every head is shorter, so that what shows whether a message begins here is all that there is to copy. */
-#define FIRST 512
+/* Nearly every head is shorter, so that what shows whether a message begins here is all that there is to copy: another call
+ * for the rest would take as long as a kilobyte. */
+#define FIRST 2048
+/* What shows it, where not all of that can be read. */
+#define LEAST 512
 
 /* Where the bytes of a call are. */
 struct buffers {
@@ -19,9 +22,9 @@ struct buffers {
 };
 
 struct scratch {
+	struct user_iovec vectors[2 * MAX_VECTORS];
 	__u32 busy;
 	__u32 padding;
-	struct user_iovec vectors[2 * MAX_VECTORS];
 	struct data_event event;
 	/* For verifiers, which only see that a piece begins before MAX_CAPTURE and is `bounded`. */
 	__u8 bytes[3 * MAX_CAPTURE];
@@ -175,10 +178,11 @@ __noinline int copy_first(struct scratch *scratch, __u64 vector, __u64 base, __u
 		if (first.length < available)
 			available = first.length;
 	}
-	if (available >= FIRST)
-		return bpf_probe_read_user(scratch->bytes, FIRST, (void *)base) ? 0 : FIRST;
-	available &= FIRST - 1;
-	return bpf_probe_read_user(scratch->bytes, available, (void *)base) ? 0 : available;
+	if (available > FIRST)
+		available = FIRST;
+	if (!bpf_probe_read_user(scratch->bytes, bounded(available), (void *)base))
+		return available;
+	return available > LEAST && !bpf_probe_read_user(scratch->bytes, LEAST, (void *)base) ? LEAST : 0;
 }
 
 /* Copies up to `want` bytes, from `count` vectors in the scratch or from one buffer; the first `there` bytes are in place.

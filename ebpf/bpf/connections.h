@@ -14,9 +14,6 @@ struct stream {
 
 struct connection {
 	__u64 id;
-	__u64 connect_start;
-	__u64 cgroup;
-	struct stream streams[2]; /* by direction */
 	__u32 tgid;
 	__u8 role;
 	__u8 protocol;
@@ -25,6 +22,9 @@ struct connection {
 	__u8 unrecognised; /* calls that looked like no message */
 	__u8 fresh;
 	__u16 peer_port; /* as TCP has it */
+	struct stream streams[2]; /* by direction */
+	__u64 connect_start;
+	__u64 cgroup;
 };
 
 /* Calls without a message start after which a connection is taken for something other than HTTP. */

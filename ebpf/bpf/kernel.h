@@ -160,6 +160,15 @@ struct pt_regs {
 };
 #endif
 
+struct bpf_ringbuf {
+	unsigned long consumer_pos;
+	unsigned long producer_pos;
+};
+
+struct bpf_ringbuf_map {
+	struct bpf_ringbuf *rb;
+};
+
 struct seq_file;
 
 struct bpf_iter_meta {

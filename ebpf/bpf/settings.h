@@ -6,7 +6,6 @@
 #include "events.h"
 
 #define MAX_PORTS 64
-#define WAKE_UP_AT (128 * 1024)
 
 /* How many bytes from the start of a message on are captured. */
 const volatile __u32 capture_size = 4096;
@@ -17,6 +16,8 @@ const volatile __u32 port_count = 0;
 const volatile __u16 ports[MAX_PORTS] = {};
 /* Whether content is wanted at all. */
 const volatile __u8 capture = 1;
+/* How much may wait in the ring until the reader is woken; a power of two. */
+const volatile __u32 wake_up_at = 128 * 1024;
 
 enum verdict {
 	VERDICT_WATCH = 1,
@@ -71,16 +72,18 @@ static __always_inline void count_loss(__u32 reason)
 }
 
 /*
- * Waking the reader for every event doubles a request's latency, so it is woken when what is waiting passes WAKE_UP_AT or a
+ * Waking the reader for every event doubles a request's latency, so it is woken when what is waiting passes `wake_up_at` or a
  * multiple of it: once, not for each event until it has caught up.
  */
 static __always_inline __u64 wake_up(__u64 size)
 {
-	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	/* Read in place, without the call that would tell it. */
+	struct bpf_ringbuf *ring = ((struct bpf_ringbuf_map *)&events)->rb;
+	__u64 waiting = ring->producer_pos - ring->consumer_pos;
 	/* With the header of an event, and rounded up, as the ring takes it. */
 	__u64 taken = (size + 15) & ~(__u64)7;
 
-	return (waiting ^ (waiting + taken)) & ~(__u64)(WAKE_UP_AT - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return (waiting ^ (waiting + taken)) & ~((__u64)wake_up_at - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline bool tell(void *event, __u64 size, __u32 loss)

@@ -61,14 +61,16 @@ static __always_inline __u32 inspect(struct connection *connection, struct strea
 	return stream->capture_until - offset < length ? stream->capture_until - offset : length;
 }
 
+_Static_assert(offsetof(struct data_event, direction) == 1 && offsetof(struct data_event, operation) == 2 &&
+	       offsetof(struct data_event, flags) == 3 && offsetof(struct data_event, tgid) == 4 &&
+	       offsetof(struct data_event, protocol) + 4 == sizeof(struct data_event), "as `fill` writes it");
+
 static __always_inline void fill(struct data_event *event, const struct connection *connection, const struct transfer *transfer,
 				 __u64 offset)
 {
-	event->kind = KIND_DATA;
-	event->direction = transfer->direction;
-	event->operation = transfer->buffers.operation;
-	event->flags = transfer->buffers.is_opaque ? FLAG_OPAQUE : 0;
-	event->tgid = transfer->tgid;
+	/* Its first bytes and its last ones are written as one: bytes that were written one by one are slow to be copied on. */
+	*(__u64 *)event = KIND_DATA | (__u64)transfer->direction << 8 | (__u64)transfer->buffers.operation << 16 |
+			  (transfer->buffers.is_opaque ? (__u64)FLAG_OPAQUE << 24 : 0) | (__u64)transfer->tgid << 32;
 	event->socket = connection->id;
 	event->offset = offset;
 	event->start = transfer->start;
@@ -78,8 +80,7 @@ static __always_inline void fill(struct data_event *event, const struct connecti
 	event->round_trip = transfer->round_trip;
 	event->retransmits = transfer->retransmits;
 	event->thread = transfer->thread;
-	event->protocol = connection->protocol;
-	__builtin_memset(event->padding, 0, sizeof(event->padding));
+	*(__u32 *)&event->protocol = connection->protocol;
 }
 
 /* Tells of a transfer without its content, written where user space reads it. */

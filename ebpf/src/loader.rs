@@ -246,6 +246,7 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
     let capture = u8::from(capture_size > 0);
     let filter = u8::from(settings.filter_processes);
     let time_calls = u8::from(settings.time_calls);
+    let wake_up_at = settings.wake_up_at();
     EbpfLoader::new()
         .btf(Some(types))
         // Task storage is for the kernel side alone.
@@ -259,6 +260,7 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
         .override_global("port_count", &port_count, true)
         .override_global("ports", ports.as_slice(), true)
         .override_global("time_calls", &time_calls, true)
+        .override_global("wake_up_at", &wake_up_at, true)
         .map_max_entries("events", settings.ring_size())
         .map_max_entries("scratches", processors)
         .map_max_entries("execute_scratches", processors)
