@@ -6,8 +6,11 @@
 #include "connections.h"
 
 #define MAX_VECTORS 16
-/* Nearly every head is shorter, so that what shows whether a message begins here is all that there is to copy. */
-#define FIRST 512
+/* Nearly every head is shorter, so that what shows whether a message begins here is all that there is to copy: another call
+ * for the rest would take as long as a kilobyte. */
+#define FIRST 2048
+/* What shows it, where not all of that can be read. */
+#define LEAST 512
 
 /* Where the bytes of a call are. */
 struct buffers {
@@ -19,9 +22,9 @@ struct buffers {
 };
 
 struct scratch {
+	struct user_iovec vectors[2 * MAX_VECTORS];
 	__u32 busy;
 	__u32 padding;
-	struct user_iovec vectors[2 * MAX_VECTORS];
 	struct data_event event;
 	/* For verifiers, which only see that a piece begins before MAX_CAPTURE and is `bounded`. */
 	__u8 bytes[3 * MAX_CAPTURE];
@@ -97,8 +100,11 @@ static __always_inline bool is_method_byte(__u8 byte)
 	return (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '_' || byte == '/' || byte == '1' || byte == '.';
 }
 
+/* Four bytes as both architectures read them. */
+#define WORD(a, b, c, d) ((__u32)(a) | (__u32)(b) << 8 | (__u32)(c) << 16 | (__u32)(d) << 24)
+
 /* Whether these may be the first bytes of an HTTP/1 message: `HTTP/1.` or a method and a space. User space decides. */
-static __always_inline bool may_begin_message(const __u8 *first, __u32 count)
+static __noinline bool may_begin(const __u8 *first, __u32 count)
 {
 	if (count == 0 || first[0] < 'A' || first[0] > 'Z')
 		return false;
@@ -111,6 +117,17 @@ static __always_inline bool may_begin_message(const __u8 *first, __u32 count)
 			return false;
 	}
 	return true;
+}
+
+/* The same, and quickly for what nearly all are. */
+static __always_inline bool may_begin_message(const __u8 *first, __u32 count)
+{
+	const __u32 *words = (const __u32 *)first;
+
+	if (count >= 8 && (words[0] == WORD('G', 'E', 'T', ' ') || (words[0] == WORD('H', 'T', 'T', 'P') &&
+								    (words[1] & 0xffffff) == WORD('/', '1', '.', 0))))
+		return true;
+	return may_begin(first, count);
 }
 
 static __always_inline bool is_tls(const __u8 *first, __u32 count)
@@ -161,10 +178,11 @@ __noinline int copy_first(struct scratch *scratch, __u64 vector, __u64 base, __u
 		if (first.length < available)
 			available = first.length;
 	}
-	if (available >= FIRST)
-		return bpf_probe_read_user(scratch->bytes, FIRST, (void *)base) ? 0 : FIRST;
-	available &= FIRST - 1;
-	return bpf_probe_read_user(scratch->bytes, available, (void *)base) ? 0 : available;
+	if (available > FIRST)
+		available = FIRST;
+	if (!bpf_probe_read_user(scratch->bytes, bounded(available), (void *)base))
+		return available;
+	return available > LEAST && !bpf_probe_read_user(scratch->bytes, LEAST, (void *)base) ? LEAST : 0;
 }
 
 /* Copies up to `want` bytes, from `count` vectors in the scratch or from one buffer; the first `there` bytes are in place.

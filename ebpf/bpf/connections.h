@@ -14,9 +14,6 @@ struct stream {
 
 struct connection {
 	__u64 id;
-	__u64 connect_start;
-	__u64 cgroup;
-	struct stream streams[2]; /* by direction */
 	__u32 tgid;
 	__u8 role;
 	__u8 protocol;
@@ -25,6 +22,9 @@ struct connection {
 	__u8 unrecognised; /* calls that looked like no message */
 	__u8 fresh;
 	__u16 peer_port; /* as TCP has it */
+	struct stream streams[2]; /* by direction */
+	__u64 connect_start;
+	__u64 cgroup;
 };
 
 /* Calls without a message start after which a connection is taken for something other than HTTP. */
@@ -129,7 +129,7 @@ static __always_inline void forget_connection(struct sock *sk)
 #endif
 }
 
-static __always_inline void begin_connection(struct connection *connection, struct sock *sk)
+static __noinline void begin_connection(struct connection *connection, struct sock *sk)
 {
 	connection->id = new_id();
 	connection->peer_port = BPF_CORE_READ(sk, __sk_common.skc_dport);
@@ -153,11 +153,11 @@ static __always_inline struct connection *connection_or_new(struct sock *sk)
 #else
 	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 #endif
-	if (!connection) {
+	if (unlikely(!connection)) {
 		count_loss(LOSS_SOCKET_STATE);
 		return NULL;
 	}
-	if (!connection->id)
+	if (unlikely(!connection->id))
 		begin_connection(connection, sk);
 	return connection;
 }
@@ -202,13 +202,10 @@ static __always_inline void set_owner(struct connection *connection, __u32 tgid)
 	connection->announced = 0;
 }
 
-/* Tells who is connected to whom, once; again if there was no room for it. */
-static __always_inline void announce(struct connection *connection, struct sock *sk)
+static __noinline void tell_connection(struct connection *connection, struct sock *sk)
 {
 	struct connection_event event = {};
 
-	if (connection->announced)
-		return;
 	event.kind = KIND_CONNECTION;
 	event.role = connection->role;
 	event.fresh = connection->fresh;
@@ -218,6 +215,13 @@ static __always_inline void announce(struct connection *connection, struct sock 
 	event.cgroup = connection->cgroup;
 	read_ends(&event, sk);
 	connection->announced = tell(&event, sizeof(event), LOSS_RING_FULL_CONNECTION);
+}
+
+/* Tells who is connected to whom, once; again if there was no room for it. */
+static __always_inline void announce(struct connection *connection, struct sock *sk)
+{
+	if (unlikely(!connection->announced))
+		tell_connection(connection, sk);
 }
 
 #endif

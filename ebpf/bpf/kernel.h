@@ -14,6 +14,9 @@
 #define true 1
 #define false 0
 
+/* Keeps what is rarely needed out of the way of what runs at every call. */
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
@@ -156,6 +159,15 @@ struct pt_regs {
 	__s32 syscallno;
 };
 #endif
+
+struct bpf_ringbuf {
+	unsigned long consumer_pos;
+	unsigned long producer_pos;
+};
+
+struct bpf_ringbuf_map {
+	struct bpf_ringbuf *rb;
+};
 
 struct seq_file;
 

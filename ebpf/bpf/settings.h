@@ -6,7 +6,6 @@
 #include "events.h"
 
 #define MAX_PORTS 64
-#define WAKE_UP_AT (128 * 1024)
 
 /* How many bytes from the start of a message on are captured. */
 const volatile __u32 capture_size = 4096;
@@ -17,6 +16,8 @@ const volatile __u32 port_count = 0;
 const volatile __u16 ports[MAX_PORTS] = {};
 /* Whether content is wanted at all. */
 const volatile __u8 capture = 1;
+/* How much may wait in the ring until the reader is woken; a power of two. */
+const volatile __u32 wake_up_at = 128 * 1024;
 
 enum verdict {
 	VERDICT_WATCH = 1,
@@ -32,7 +33,7 @@ struct {
 } processes SEC(".maps");
 
 /* Verdicts of late, by the last bits of the thread group; each is the thread group and its verdict. Looking here costs a tenth
- * of what looking there does. User space writes a new verdict there first, then here. */
+ * of what looking there does. User space writes a new verdict there first, then here; never one for our own process. */
 #define RECENT 4096
 
 struct {
@@ -71,16 +72,18 @@ static __always_inline void count_loss(__u32 reason)
 }
 
 /*
- * Waking the reader for every event doubles a request's latency, so it is woken when what is waiting passes WAKE_UP_AT or a
+ * Waking the reader for every event doubles a request's latency, so it is woken when what is waiting passes `wake_up_at` or a
  * multiple of it: once, not for each event until it has caught up.
  */
 static __always_inline __u64 wake_up(__u64 size)
 {
-	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	/* Read in place, without the call that would tell it. */
+	struct bpf_ringbuf *ring = ((struct bpf_ringbuf_map *)&events)->rb;
+	__u64 waiting = ring->producer_pos - ring->consumer_pos;
 	/* With the header of an event, and rounded up, as the ring takes it. */
 	__u64 taken = (size + 15) & ~(__u64)7;
 
-	return (waiting ^ (waiting + taken)) & ~(__u64)(WAKE_UP_AT - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return (waiting ^ (waiting + taken)) & ~((__u64)wake_up_at - 1) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline bool tell(void *event, __u64 size, __u32 loss)
@@ -118,27 +121,36 @@ static __always_inline void forget_verdict(__u32 tgid)
 		__sync_val_compare_and_swap(recent, known, 0);
 }
 
-static __always_inline bool is_watched(__u32 tgid)
+/* Whether a process is watched of which no verdict of late is known. */
+static __noinline bool is_watched_by_map(__u32 tgid, __u64 *recent, __u64 known)
 {
-	__u64 *recent, known;
 	__u8 *verdict;
 
-	if (tgid == 0 || is_own(tgid))
+	if (is_own(tgid))
 		return false;
-	if (!filter_processes)
-		return true;
-	recent = recent_verdict(tgid);
-	if (!recent)
-		return true;
-	known = *(volatile __u64 *)recent;
-	if (known >> 32 == tgid)
-		return (__u32)known != VERDICT_IGNORE;
 	verdict = bpf_map_lookup_elem(&processes, &tgid);
 	if (!verdict)
 		return true;
 	/* Not if user space has written a newer one since. */
 	__sync_val_compare_and_swap(recent, known, (__u64)tgid << 32 | *verdict);
 	return *verdict != VERDICT_IGNORE;
+}
+
+static __always_inline bool is_watched(__u32 tgid)
+{
+	__u64 *recent, known;
+
+	if (tgid == 0)
+		return false;
+	if (!filter_processes)
+		return !is_own(tgid);
+	recent = recent_verdict(tgid);
+	if (unlikely(!recent))
+		return !is_own(tgid);
+	known = *(volatile __u64 *)recent;
+	if (unlikely(known >> 32 != tgid))
+		return is_watched_by_map(tgid, recent, known);
+	return (__u32)known != VERDICT_IGNORE;
 }
 
 #endif

@@ -11,17 +11,18 @@ static __always_inline int on_socket(struct sock *sk, int result, int flags, __u
 {
 	struct transfer transfer = {};
 	struct connection *connection;
+	struct task_struct *task;
 	struct tcp_sock *tcp;
 	struct pt_regs *regs;
-	__u64 thread;
 
 	if (result <= 0 || (flags & ASIDE && direction == INBOUND))
 		return 0;
 	if ((sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6) ||
 	    sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	thread = bpf_get_current_pid_tgid();
-	if (!is_watched(thread >> 32))
+	task = bpf_get_current_task_btf();
+	transfer.tgid = task->tgid;
+	if (!is_watched(transfer.tgid))
 		return 0;
 	connection = connection_or_new(sk);
 	if (!connection || connection->ignored)
@@ -29,22 +30,23 @@ static __always_inline int on_socket(struct sock *sk, int result, int flags, __u
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return 0;
+	transfer.thread = task->pid;
 	transfer.direction = direction;
 	transfer.length = result;
 	transfer.sequence = direction == INBOUND ? received_until(tcp->copied_seq, tcp->rcv_nxt, sk->__sk_common.skc_flags) : tcp->write_seq;
 	transfer.round_trip = tcp->srtt_us >> 3;
 	transfer.retransmits = tcp->total_retrans;
-	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 #if defined(__TARGET_ARCH_x86)
-	transfer.start = call_start(regs->orig_ax);
+	transfer.start = call_start(task, regs->orig_ax);
 	find_buffers(&transfer.buffers, regs->orig_ax, regs->si, regs->dx);
 #else
-	transfer.start = call_start((__u32)regs->syscallno);
+	transfer.start = call_start(task, (__u32)regs->syscallno);
 	find_buffers(&transfer.buffers, (__u32)regs->syscallno, regs->regs[1], regs->regs[2]);
 #endif
 	if (flags & MSG_TRUNC && direction == INBOUND)
 		transfer.buffers.is_opaque = 1;
-	on_transfer(sk, connection, &transfer, thread);
+	on_transfer(sk, connection, &transfer);
 	return 0;
 }
 

@@ -35,10 +35,8 @@ struct call_made {
 #endif
 
 /* What a call's number and arguments mean differs for 32-bit programs. */
-static __always_inline bool is_32_bit(void)
+static __always_inline bool is_32_bit(struct task_struct *task)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-
 #if defined(__TARGET_ARCH_x86)
 	return task->thread_info.status & TS_COMPAT;
 #else
@@ -67,22 +65,64 @@ static __always_inline struct call_made read_call(const struct pt_regs *regs)
 	return call;
 }
 
-static __always_inline struct sock *socket_at(__u64 descriptor)
+/* The beginnings of structures that are read at once, if what is wanted is in them: it takes hardly longer than one field. */
+#define FILE_BYTES 48
+#define SOCKET_BYTES 128
+
+#define field_at(bytes, structure, field) (*(typeof(((structure *)0)->field) *)((bytes) + bpf_core_field_offset(structure, field)))
+
+static __always_inline struct sock *socket_at(struct task_struct *task, __u64 descriptor)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct fdtable *table = task->files->fdt;
 	struct file **files, *file = NULL;
 	struct socket *socket;
+	struct inode *inode;
 
 	if (!table || descriptor >= table->max_fds)
 		return NULL;
 	files = table->fd;
 	if (bpf_probe_read_kernel(&file, sizeof(file), files + (descriptor & 0x3fffffff)) || !file)
 		return NULL;
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (bpf_core_field_offset(struct file, private_data) + sizeof(socket) <= FILE_BYTES &&
+	    bpf_core_field_offset(struct file, f_inode) + sizeof(inode) <= FILE_BYTES) {
+		__u8 bytes[FILE_BYTES];
+
+		if (bpf_probe_read_kernel(bytes, sizeof(bytes), file))
+			return NULL;
+		socket = field_at(bytes, struct file, private_data);
+		inode = field_at(bytes, struct file, f_inode);
+	} else {
+		socket = BPF_CORE_READ(file, private_data);
+		inode = BPF_CORE_READ(file, f_inode);
+	}
+	if (!socket || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	return socket ? BPF_CORE_READ(socket, sk) : NULL;
+	return BPF_CORE_READ(socket, sk);
+}
+
+/* What is read of any socket. */
+struct common {
+	__be16 peer_port;
+	__u16 family;
+	unsigned long flags;
+};
+
+static __always_inline bool read_common(struct common *common, struct sock *sk)
+{
+	__u8 bytes[SOCKET_BYTES];
+
+	if (bpf_core_field_offset(struct sock_common, skc_flags) + sizeof(common->flags) > SOCKET_BYTES) {
+		common->flags = BPF_CORE_READ(sk, __sk_common.skc_flags);
+		common->peer_port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+		common->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+		return true;
+	}
+	if (bpf_probe_read_kernel(bytes, sizeof(bytes), sk))
+		return false;
+	common->peer_port = field_at(bytes, struct sock_common, skc_dport);
+	common->family = field_at(bytes, struct sock_common, skc_family);
+	common->flags = field_at(bytes, struct sock_common, skc_flags);
+	return true;
 }
 
 static __always_inline __u64 receive_flags(const struct call_made *call)
@@ -118,37 +158,47 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 	struct call_made call = read_call(regs);
 	struct transfer transfer = {};
 	struct connection *connection;
+	struct task_struct *task;
+	struct common common;
 	struct tcp_sock *tcp;
 	struct sock *sk;
-	__u64 thread, flags;
+	__u64 flags;
 	int direction = direction_of(call.number);
 
 	/* Most calls end here, without anything looked up. */
-	if (direction < 0 || result <= 0 || is_32_bit())
+	if (direction < 0 || result <= 0)
 		return 0;
-	thread = bpf_get_current_pid_tgid();
-	if (!is_watched(thread >> 32))
+	task = bpf_get_current_task_btf();
+	transfer.tgid = task->tgid;
+	if (is_32_bit(task) || !is_watched(transfer.tgid))
 		return 0;
 	flags = receive_flags(&call);
 	if (flags & ASIDE)
 		return 0;
-	sk = socket_at(call.descriptor);
-	if (!sk || !is_tcp(sk))
+	sk = socket_at(task, call.descriptor);
+	if (!sk || !read_common(&common, sk) || (common.family != AF_INET && common.family != AF_INET6))
 		return 0;
-	connection = connection_or_new(sk);
+	/* Where there is one of this peer, the protocol has been looked at. */
+	connection = stored_connection(sk);
+	if (unlikely(!connection || connection->peer_port != common.peer_port)) {
+		if (!is_tcp(sk))
+			return 0;
+		connection = connection_or_new(sk);
+	}
 	if (!connection || connection->ignored)
 		return 0;
 	tcp = (struct tcp_sock *)sk;
 	transfer.direction = direction;
 	transfer.length = result;
 	if (direction == INBOUND)
-		transfer.sequence = received_until(BPF_CORE_READ(tcp, copied_seq), BPF_CORE_READ(tcp, rcv_nxt),
-						   BPF_CORE_READ(sk, __sk_common.skc_flags));
+		transfer.sequence = received_until(BPF_CORE_READ(tcp, copied_seq),
+						   common.flags & (1 << SOCK_DONE) ? BPF_CORE_READ(tcp, rcv_nxt) : 0, common.flags);
 	else
 		transfer.sequence = BPF_CORE_READ(tcp, write_seq);
 	transfer.round_trip = BPF_CORE_READ(tcp, srtt_us) >> 3;
 	transfer.retransmits = BPF_CORE_READ(tcp, total_retrans);
-	transfer.start = call_start(call.number);
+	transfer.thread = task->pid;
+	transfer.start = call_start(task, call.number);
 	find_buffers(&transfer.buffers, call.number, call.second, call.third);
 	if (flags & MSG_TRUNC)
 		transfer.buffers.is_opaque = 1;
@@ -158,7 +208,7 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 		if (!transfer.length)
 			return 0;
 	}
-	on_transfer(sk, connection, &transfer, thread);
+	on_transfer(sk, connection, &transfer);
 	return 0;
 }
 

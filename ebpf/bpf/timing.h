@@ -39,14 +39,14 @@ static __always_inline int direction_of(long number)
 	return -1;
 }
 
-/* When the call with this number began that the current thread is in; 0 if that is not known. */
-static __always_inline __u64 call_start(__u64 number)
+/* When the call with this number began that the thread is in; 0 if that is not known. */
+static __always_inline __u64 call_start(struct task_struct *task, __u64 number)
 {
 	struct call *call;
 
 	if (!time_calls)
 		return 0;
-	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, 0);
+	call = bpf_task_storage_get(&calls, task, 0, 0);
 	return call && call->number == number ? call->start : 0;
 }
 
@@ -54,11 +54,15 @@ static __always_inline __u64 call_start(__u64 number)
 SEC("tp_btf/sys_enter")
 int BPF_PROG(stamp, struct pt_regs *regs, long number)
 {
+	struct task_struct *task;
 	struct call *call;
 
-	if (direction_of(number) < 0 || !is_watched(bpf_get_current_pid_tgid() >> 32))
+	if (direction_of(number) < 0)
 		return 0;
-	call = bpf_task_storage_get(&calls, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	task = bpf_get_current_task_btf();
+	if (!is_watched(task->tgid))
+		return 0;
+	call = bpf_task_storage_get(&calls, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
 		count_loss(LOSS_TASK_STATE);
 		return 0;

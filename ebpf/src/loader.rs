@@ -58,6 +58,8 @@ pub struct Verdicts {
     processes: HashMap<MapData, u32, u8>,
     /// Those of late, where the kernel side looks first.
     recent: Array<MapData, u64>,
+    /// This process, which is never watched.
+    own: Option<u32>,
 }
 
 /// Why the programs could not be loaded.
@@ -173,12 +175,13 @@ impl Programs {
         let losses = take::<PerCpuArray<MapData, u64>>(&mut programs, "losses")?;
         let processes = take::<HashMap<MapData, u32, u8>>(&mut programs, "processes")?;
         let recent = take::<Array<MapData, u64>>(&mut programs, "recent_verdicts")?;
+        let own = take::<Array<MapData, u32>>(&mut programs, "own_process")?.get(&0, 0).ok();
         Ok(Self {
             _programs: programs,
             report: Report { tier, missing, fallback, took: began.elapsed() },
             reader: Some(Reader::new(ring)),
             losses: Some(Losses::new(losses)),
-            verdicts: Some(Verdicts { processes, recent }),
+            verdicts: Some(Verdicts { processes, recent, own }),
             existing: existing.unwrap_or_default(),
         })
     }
@@ -211,8 +214,12 @@ impl Programs {
 }
 
 impl Verdicts {
-    /// Gives a process its verdict, which its children inherit until they run another program.
+    /// Gives a process its verdict, which its children inherit until they run another program. Our own has none: it is never
+    /// watched.
     pub fn set(&mut self, tgid: u32, verdict: Verdict) {
+        if self.own == Some(tgid) {
+            return;
+        }
         let number = match verdict {
             Verdict::Watch => 1,
             Verdict::Ignore => 2,
@@ -239,6 +246,7 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
     let capture = u8::from(capture_size > 0);
     let filter = u8::from(settings.filter_processes);
     let time_calls = u8::from(settings.time_calls);
+    let wake_up_at = settings.wake_up_at();
     EbpfLoader::new()
         .btf(Some(types))
         // Task storage is for the kernel side alone.
@@ -252,6 +260,7 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
         .override_global("port_count", &port_count, true)
         .override_global("ports", ports.as_slice(), true)
         .override_global("time_calls", &time_calls, true)
+        .override_global("wake_up_at", &wake_up_at, true)
         .map_max_entries("events", settings.ring_size())
         .map_max_entries("scratches", processors)
         .map_max_entries("execute_scratches", processors)

@@ -53,4 +53,27 @@ impl Settings {
     pub(crate) fn ring_size(&self) -> u32 {
         self.ring_bytes.clamp(256 << 10, 1 << 30).next_power_of_two()
     }
+
+    /// Bytes that may wait in the ring until the reader is woken, a power of two: few enough that it comes in time, and many,
+    /// since under a hypervisor to wake it may take as long as to tell of a hundred transfers.
+    pub(crate) fn wake_up_at(&self) -> u32 {
+        (self.ring_size() / 8).clamp(128 << 10, 1 << 20)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_smallest_ring_may_wait_and_a_mebibyte_of_large_ones() {
+        let both = |ring_bytes| {
+            let settings = Settings { ring_bytes, ..Settings::default() };
+            (settings.ring_size(), settings.wake_up_at())
+        };
+        assert_eq!(both(0), (256 << 10, 128 << 10));
+        assert_eq!(both(2 << 20), (2 << 20, 256 << 10));
+        assert_eq!(both(8 << 20), (8 << 20, 1 << 20));
+        assert_eq!(both(u32::MAX), (1 << 30, 1 << 20));
+    }
 }
