@@ -12,7 +12,7 @@ use sluice_ebpf::Event;
 use sluice_receivers::ebpf_network::{
     exchange::{Exchange, Request},
     http::{Connection, Loss, Observer, Wants},
-    metrics::{Aggregator, HttpObservation, Identity, MetricsConfig, Pair, TcpObservation},
+    metrics::{Aggregator, HttpObservation, Identity, MetricsConfig, Pair, Recent, TcpObservation},
     socket::{Direction, Ends, Operation, Role, Segment},
 };
 
@@ -93,6 +93,7 @@ fn run(wants: Option<Wants>) -> u64 {
 struct Measured {
     aggregator: Aggregator,
     pair: Pair,
+    recent: Recent,
     exchanges: u64,
 }
 
@@ -107,7 +108,7 @@ impl Observer for Measured {
 
     fn exchange(&mut self, exchange: &Exchange<'_>) {
         self.exchanges += 1;
-        self.aggregator.http(&self.pair, &HttpObservation::of(exchange));
+        self.aggregator.http_on(&self.pair, &mut self.recent, &HttpObservation::of(exchange));
     }
 
     fn lost(&mut self, loss: Loss) {
@@ -121,7 +122,7 @@ fn run_to_metrics() -> u64 {
     let process = aggregator.process(&Identity { host_name: "host", pid: 7, ..Identity::default() });
     let ends = Ends { local: ([127, 0, 0, 1], 80).into(), peer: ([127, 0, 0, 1], 50_000).into() };
     let pair = aggregator.pair(process, Role::Server, &ends, None);
-    let mut measured = Measured { aggregator, pair, exchanges: 0 };
+    let mut measured = Measured { aggregator, pair, recent: Recent::default(), exchanges: 0 };
     let start = cpu_nanoseconds();
     let (mut request, mut response) = (event(false, REQUEST), event(true, RESPONSE));
     for round in 0..ROUNDS {
@@ -141,7 +142,8 @@ fn run_to_metrics() -> u64 {
                     round_trip: data.round_trip,
                     retransmits: data.retransmits,
                 };
-                measured.aggregator.tcp(&measured.pair, TcpObservation::of(&segment, 0));
+                let Measured { aggregator, pair, recent, .. } = &mut measured;
+                aggregator.tcp_on(pair, recent, TcpObservation::of(&segment, 0));
                 connection.segment(&segment, &mut measured);
             }
         }

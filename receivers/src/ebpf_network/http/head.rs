@@ -71,6 +71,7 @@ pub(super) enum Invalid {
 }
 
 /// Reads the head of a request, and its details if they are asked for; `None` if it goes on beyond these bytes.
+#[inline]
 pub(super) fn request<'h>(
     bytes: &'h [u8],
     mut details: Option<&mut Details<'h>>,
@@ -110,6 +111,7 @@ pub(super) fn request<'h>(
 }
 
 /// Reads the head of a response; `None` if it goes on beyond these bytes.
+#[inline]
 pub(super) fn response(bytes: &[u8]) -> Result<Option<ResponseHead>, Invalid> {
     let mut lines = Lines { bytes, at: 0 };
     let Some(line) = lines.next() else { return incomplete(bytes) };
