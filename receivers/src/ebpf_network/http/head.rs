@@ -315,8 +315,11 @@ mod tests {
             .prop_map(change)
     }
 
+    /// Host, user agent, whether there is an upgrade, and what is said of the body.
+    type Found = (Vec<u8>, Vec<u8>, bool, Declared);
+
     /// The same by the plainest means: line by line, and byte by byte.
-    fn plainly(bytes: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>, bool, Declared)>, Invalid> {
+    fn plainly(bytes: &[u8]) -> Result<Option<Found>, Invalid> {
         let mut lines = Vec::new();
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
