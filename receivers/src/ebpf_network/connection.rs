@@ -5,7 +5,7 @@ use sluice_ebpf::event::{Data, operation};
 use super::{
     followed::Process,
     http,
-    metrics::Pair,
+    metrics::{Pair, Recent},
     socket::{Direction, Ends, Operation, Role, Segment},
 };
 
@@ -15,6 +15,8 @@ pub(super) struct Connection {
     pub(super) ends: Ends,
     pub(super) process: Process,
     pub(super) pair: Option<Pair>,
+    /// Where observations of the pair went last.
+    pub(super) recent: Recent,
     /// When something happened on it, on the monotonic clock in nanoseconds.
     pub(super) last: u64,
     /// The parser was told that nothing came for a while.
@@ -40,6 +42,7 @@ impl Connection {
             ends,
             process,
             pair,
+            recent: Recent::default(),
             last: now,
             is_idle: false,
             retransmits: 0,

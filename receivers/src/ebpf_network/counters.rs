@@ -21,7 +21,26 @@ pub(super) enum Dropped {
 struct ByReason {
     name: &'static str,
     receiver: String,
-    counters: Vec<(&'static str, Counter)>,
+    counters: Vec<(&'static str, Pending)>,
+}
+
+/// A counter that only this thread counts on, handed to the registry now and then: that takes atomic operations.
+struct Pending {
+    count: u64,
+    counter: Counter,
+}
+
+impl Pending {
+    const fn new(counter: Counter) -> Self {
+        Self { count: 0, counter }
+    }
+
+    fn flush(&mut self) {
+        match std::mem::take(&mut self.count) {
+            0 => {}
+            count => self.counter.increment(count),
+        }
+    }
 }
 
 impl ByReason {
@@ -30,12 +49,16 @@ impl ByReason {
     }
 
     fn count(&mut self, reason: &'static str) {
-        if let Some((_, counter)) = self.counters.iter().find(|(known, _)| *known == reason) {
-            return counter.increment(1);
+        if let Some((_, pending)) = self.counters.iter_mut().find(|(known, _)| *known == reason) {
+            pending.count += 1;
+            return;
         }
         let counter = counter!(self.name, "receiver" => self.receiver.clone(), "reason" => reason);
-        counter.increment(1);
-        self.counters.push((reason, counter));
+        self.counters.push((reason, Pending { count: 1, counter }));
+    }
+
+    fn flush(&mut self) {
+        self.counters.iter_mut().for_each(|(_, pending)| pending.flush());
     }
 }
 
@@ -43,7 +66,7 @@ impl ByReason {
 pub(super) struct Counters {
     id: String,
     losses: [(u64, Counter); sluice_ebpf::Loss::ALL.len()],
-    exchanges: Counter,
+    exchanges: Pending,
     events: Counter,
     unreadable: Counter,
     lost: ByReason,
@@ -62,7 +85,7 @@ impl Counters {
         });
         Self {
             losses,
-            exchanges: counter!("sluice_ebpf_exchanges", "receiver" => id.clone()),
+            exchanges: Pending::new(counter!("sluice_ebpf_exchanges", "receiver" => id.clone())),
             events: counter!("sluice_ebpf_events", "receiver" => id.clone()),
             unreadable: counter!("sluice_ebpf_lost_events", "receiver" => id.clone(), "reason" => "unreadable"),
             lost: ByReason::new("sluice_ebpf_lost_messages", &id),
@@ -79,6 +102,7 @@ impl Counters {
             counter.increment(now.saturating_sub(*before));
             *before = *now;
         }
+        self.flush();
         self.unreadable.absolute(unreadable);
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
         {
@@ -87,12 +111,20 @@ impl Counters {
         }
     }
 
-    pub(super) fn events(&self, count: usize) {
+    /// So many events were taken, and all that came of them was counted.
+    pub(super) fn events(&mut self, count: usize) {
         self.events.increment(count as u64);
+        self.flush();
     }
 
-    pub(super) fn exchange(&self) {
-        self.exchanges.increment(1);
+    fn flush(&mut self) {
+        self.exchanges.flush();
+        self.lost.flush();
+        self.unrecorded.flush();
+    }
+
+    pub(super) const fn exchange(&mut self) {
+        self.exchanges.count += 1;
     }
 
     /// Messages that were seen in part, or not understood.

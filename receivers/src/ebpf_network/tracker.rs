@@ -19,7 +19,7 @@ use super::{
     exchange::{Exchange, Request},
     followed::{Followed, Process},
     http::{self, Loss},
-    metrics::{Aggregator, ConnectError, HttpObservation, ProcessHandle, TcpObservation},
+    metrics::{Aggregator, ConnectError, HttpObservation, ProcessHandle, Recent, TcpObservation},
     process::{Filter, Table},
     record::{self, Clock, Outcome, Recorder},
     sampling::Rules,
@@ -64,6 +64,7 @@ struct Observed<'t> {
     ends: &'t Ends,
     process: &'t Process,
     pair: Option<&'t super::metrics::Pair>,
+    recent: &'t mut Recent,
     now: u64,
 }
 
@@ -111,12 +112,12 @@ impl Tracker {
         let Some(connection) = self.connections.get_mut(&data.socket) else { return };
         let segment = connection.segment(data);
         let retransmits = connection.retransmitted(data.retransmits);
-        if let (Some(aggregator), Some(pair)) = (&mut self.sinks.aggregator, &connection.pair) {
-            aggregator.tcp(pair, TcpObservation::of(&segment, retransmits));
+        let Connection { parser, process, ends, pair, recent, .. } = connection;
+        if let (Some(aggregator), Some(pair)) = (&mut self.sinks.aggregator, &*pair) {
+            aggregator.tcp_on(pair, recent, TcpObservation::of(&segment, retransmits));
         }
-        let Connection { parser, process, ends, pair, .. } = connection;
         let mut observed =
-            Observed { sinks: &mut self.sinks, ends, process, pair: pair.as_ref(), now: data.end };
+            Observed { sinks: &mut self.sinks, ends, process, pair: pair.as_ref(), recent, now: data.end };
         parser.segment(&segment, &mut observed);
     }
 
@@ -153,6 +154,7 @@ impl Tracker {
         }
         if let Some(known) = self.connections.get_mut(&seen.socket) {
             (known.process, known.pair, known.ends) = (process, pair, ends);
+            known.recent = Recent::default();
             return;
         }
         if self.connections.len() >= self.max_connections {
@@ -205,9 +207,15 @@ impl Tracker {
         if let (Some(aggregator), Some(pair)) = (&mut self.sinks.aggregator, &connection.pair) {
             aggregator.tcp(pair, TcpObservation::Closed);
         }
-        let Connection { parser, process, ends, pair, .. } = &mut connection;
-        let mut observed =
-            Observed { sinks: &mut self.sinks, ends, process, pair: pair.as_ref(), now: incident.end };
+        let Connection { parser, process, ends, pair, recent, .. } = &mut connection;
+        let mut observed = Observed {
+            sinks: &mut self.sinks,
+            ends,
+            process,
+            pair: pair.as_ref(),
+            recent,
+            now: incident.end,
+        };
         parser.extent(Direction::Inbound, incident.received, &mut observed);
         parser.extent(Direction::Outbound, incident.sent, &mut observed);
         parser.close(&mut observed);
@@ -253,8 +261,8 @@ impl Tracker {
             let quiet = now.saturating_sub(connection.last);
             if quiet > IDLE && !connection.is_idle {
                 connection.is_idle = true;
-                let Connection { parser, process, ends, pair, .. } = connection;
-                parser.idle(&mut Observed { sinks, ends, process, pair: pair.as_ref(), now });
+                let Connection { parser, process, ends, pair, recent, .. } = connection;
+                parser.idle(&mut Observed { sinks, ends, process, pair: pair.as_ref(), recent, now });
             }
             bytes += connection.parser.memory();
             quiet < FORGOTTEN
@@ -283,7 +291,7 @@ impl http::Observer for Observed<'_> {
         let Sinks { aggregator, recorder, counters, clock, .. } = &mut *self.sinks;
         counters.exchange();
         if let (Some(aggregator), Some(pair)) = (aggregator, self.pair) {
-            aggregator.http(pair, &HttpObservation::of(exchange));
+            aggregator.http_on(pair, self.recent, &HttpObservation::of(exchange));
         }
         if let Some(recorder) = recorder {
             let process = record::Process { id: self.process.number, resource: &self.process.resource };

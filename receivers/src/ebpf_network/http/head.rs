@@ -4,26 +4,34 @@
 
 use memchr::memchr;
 
-use super::detect::{TOKEN, is_target, is_token};
+use super::detect::{TOKEN, is_target};
 use crate::ebpf_network::trace_context::Headers;
 
 /// The longest head, in bytes.
 pub const MAX_HEAD: usize = 16 << 10;
 /// The most headers.
 pub const MAX_HEADERS: usize = 128;
+/// How many bytes are looked at before a wide search is begun.
+const NEAR: usize = 64;
 
 /// The head of a request. It borrows from the bytes.
 #[derive(Debug)]
 pub(super) struct RequestHead<'h> {
     pub(super) size: usize,
     pub(super) method: &'h [u8],
-    pub(super) target: &'h [u8],
+    /// The method and the target, with a space between them.
+    pub(super) line: &'h [u8],
     pub(super) minor_version: u8,
+    pub(super) upgrade: bool,
+    pub(super) declared: Declared,
+}
+
+/// What metrics do not need of the head of a request.
+#[derive(Debug, Default)]
+pub(super) struct Details<'h> {
     pub(super) host: &'h [u8],
     pub(super) user_agent: &'h [u8],
-    pub(super) upgrade: bool,
     pub(super) trace: Headers<'h>,
-    pub(super) declared: Declared,
 }
 
 /// The head of a response.
@@ -62,38 +70,34 @@ pub(super) enum Invalid {
     NoMessage,
 }
 
-/// Reads the head of a request; `None` if it goes on beyond these bytes.
-pub(super) fn request(bytes: &[u8]) -> Result<Option<RequestHead<'_>>, Invalid> {
+/// Reads the head of a request, and its details if they are asked for; `None` if it goes on beyond these bytes.
+#[inline]
+pub(super) fn request<'h>(
+    bytes: &'h [u8],
+    mut details: Option<&mut Details<'h>>,
+) -> Result<Option<RequestHead<'h>>, Invalid> {
     let mut lines = Lines { bytes, at: 0 };
     let Some(line) = lines.next() else { return incomplete(bytes) };
-    let (method, rest) = split(line, b' ').ok_or(Invalid::NoMessage)?;
-    let Some((target, [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'])) =
-        rest.split_last_chunk::<9>()
+    let (method, _) = split(line, b' ').ok_or(Invalid::NoMessage)?;
+    let Some((line, [b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9'])) =
+        line.split_last_chunk::<9>()
     else {
         return Err(Invalid::NoMessage);
     };
-    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) || !is_target(target) {
+    let target = line.get(method.len() + 1..).unwrap_or_default();
+    let is_method = method.iter().fold(!method.is_empty(), |all, byte| all & TOKEN[usize::from(*byte)]);
+    if !is_method || !is_target(target) {
         return Err(Invalid::NoMessage);
     }
-    let mut head = RequestHead {
-        size: 0,
-        method,
-        target,
-        minor_version: minor - b'0',
-        host: b"",
-        user_agent: b"",
-        upgrade: false,
-        trace: Headers::default(),
-        declared: Declared::default(),
-    };
+    let (mut upgrade, mut declared) = (false, Declared::default());
     let complete = lines.headers(|name, value| {
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => head.host = value.trim_ascii(),
-            7 if name.eq_ignore_ascii_case(b"upgrade") => head.upgrade = true,
-            10 if name.eq_ignore_ascii_case(b"user-agent") => head.user_agent = value.trim_ascii(),
-            14 | 17 => head.declared.note(name, value)?,
-            2 | 3 | 10..=12 => {
-                head.trace.add(name, value);
+            7 if is(name, b"upgrade") => upgrade = true,
+            14 | 17 => declared.note(name, value)?,
+            2..=4 | 10..=12 => {
+                if let Some(details) = &mut details {
+                    details.note(name, value);
+                }
             }
             _ => {}
         }
@@ -102,11 +106,12 @@ pub(super) fn request(bytes: &[u8]) -> Result<Option<RequestHead<'_>>, Invalid> 
     if !complete {
         return incomplete(bytes);
     }
-    head.size = lines.at;
+    let head = RequestHead { size: lines.at, method, line, minor_version: minor - b'0', upgrade, declared };
     if head.size > MAX_HEAD { Err(Invalid::TooLarge) } else { Ok(Some(head)) }
 }
 
 /// Reads the head of a response; `None` if it goes on beyond these bytes.
+#[inline]
 pub(super) fn response(bytes: &[u8]) -> Result<Option<ResponseHead>, Invalid> {
     let mut lines = Lines { bytes, at: 0 };
     let Some(line) = lines.next() else { return incomplete(bytes) };
@@ -155,9 +160,10 @@ struct Lines<'h> {
 }
 
 impl<'h> Lines<'h> {
+    #[inline]
     fn next(&mut self) -> Option<&'h [u8]> {
         let rest = self.bytes.get(self.at..)?;
-        let end = memchr(b'\n', rest)?;
+        let end = position(rest, b'\n')?;
         self.at += end + 1;
         let line = rest.get(..end)?;
         Some(line.strip_suffix(b"\r").unwrap_or(line))
@@ -196,12 +202,12 @@ fn split(line: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((left, right.get(1..)?))
 }
 
-/// Names are short: eight bytes at a time are faster than a wide search.
+/// The first place of a byte. Names and most lines are short: eight bytes at a time are faster than a wide search.
 #[inline]
-fn position(line: &[u8], byte: u8) -> Option<usize> {
+fn position(bytes: &[u8], byte: u8) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
-    let (words, rest) = line.as_chunks::<8>();
-    for (place, word) in words.iter().enumerate() {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate().take(NEAR / 8) {
         // Zero where the byte is; what is subtracted from the first zero byte borrows into its highest bit.
         let differs = u64::from_le_bytes(*word) ^ (ONES * u64::from(byte));
         let found = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
@@ -209,24 +215,56 @@ fn position(line: &[u8], byte: u8) -> Option<usize> {
             return Some(place * 8 + found.trailing_zeros() as usize / 8);
         }
     }
+    if words.len() > NEAR / 8 {
+        return Some(NEAR + memchr(byte, bytes.get(NEAR..)?)?);
+    }
     let place = rest.iter().position(|other| *other == byte)?;
     Some(words.len() * 8 + place)
 }
 
+/// Whether a name is this one, which is in lower case, whatever case it is in itself.
+#[inline]
+fn is<const LENGTH: usize>(name: &[u8], lower: &[u8; LENGTH]) -> bool {
+    // The bit that makes a letter lower counts with nothing else.
+    let differ =
+        |(byte, lower): (&u8, &u8)| (byte ^ lower) & if lower.is_ascii_lowercase() { !0x20 } else { 0xff };
+    let same = |name: &[u8; LENGTH]| name.iter().zip(lower).map(differ).fold(0, |all, bits| all | bits) == 0;
+    name.len() == LENGTH && name.first_chunk().is_some_and(same)
+}
+
+impl<'h> Details<'h> {
+    fn note(&mut self, name: &[u8], value: &'h [u8]) {
+        match name.len() {
+            4 if is(name, b"host") => self.host = value.trim_ascii(),
+            10 if is(name, b"user-agent") => self.user_agent = value.trim_ascii(),
+            _ => {
+                self.trace.add(name, value);
+            }
+        }
+    }
+}
+
 impl Declared {
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), Invalid> {
-        if name.eq_ignore_ascii_case(b"content-length") {
-            for part in value.split(|byte| *byte == b',') {
-                let length = number(part.trim_ascii()).ok_or(Invalid::Malformed)?;
-                if self.length.replace(length).is_some_and(|other| other != length) {
-                    return Err(Invalid::Malformed);
-                }
+        if is(name, b"content-length") {
+            if let Some(length) = number(value.trim_ascii()) {
+                return self.note_length(length);
             }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            for part in value.split(|byte| *byte == b',') {
+                self.note_length(number(part.trim_ascii()).ok_or(Invalid::Malformed)?)?;
+            }
+        } else if is(name, b"transfer-encoding") {
             let last = value.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
             self.coding = if last.eq_ignore_ascii_case(b"chunked") { Coding::Chunked } else { Coding::Other };
         }
         Ok(())
+    }
+
+    fn note_length(&mut self, length: u64) -> Result<(), Invalid> {
+        match self.length.replace(length) {
+            Some(other) if other != length => Err(Invalid::Malformed),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -242,14 +280,143 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*};
 
-    use super::position;
+    use super::*;
+
+    const NAMES: [&str; 9] = [
+        "host",
+        "upgrade",
+        "user-agent",
+        "content-length",
+        "transfer-encoding",
+        "traceparent",
+        "b3",
+        "x-b3-sampled",
+        "x-other",
+    ];
+
+    /// A name with letters of either case, or with bits of its bytes changed.
+    fn name() -> impl Strategy<Value = Vec<u8>> {
+        let change = |(name, cases, change): (&str, u32, Option<(usize, u8)>)| {
+            let mut name: Vec<u8> = name
+                .bytes()
+                .enumerate()
+                .map(|(at, byte)| if cases >> at & 1 == 1 { byte.to_ascii_uppercase() } else { byte })
+                .collect();
+            if let Some((at, bits)) = change {
+                let at = at % name.len();
+                name[at] ^= bits;
+            }
+            name
+        };
+        let bits = prop_oneof![Just(0x20u8), Just(1), any::<u8>()];
+        (prop::sample::select(&NAMES[..]), any::<u32>(), prop::option::of((any::<usize>(), bits)))
+            .prop_map(change)
+    }
+
+    /// Host, user agent, whether there is an upgrade, and what is said of the body.
+    type Found = (Vec<u8>, Vec<u8>, bool, Declared);
+
+    /// The same by the plainest means: line by line, and byte by byte.
+    fn plainly(bytes: &[u8]) -> Result<Option<Found>, Invalid> {
+        let mut lines = Vec::new();
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line = &rest[..end];
+            lines.push(line.strip_suffix(b"\r").unwrap_or(line));
+            rest = &rest[end + 1..];
+        }
+        let (mut host, mut agent, mut upgrade, mut declared) =
+            (Vec::new(), Vec::new(), false, Declared::default());
+        for (count, line) in lines.iter().skip(1).enumerate() {
+            if line.is_empty() {
+                return Ok(Some((host, agent, upgrade, declared)));
+            }
+            if count == MAX_HEADERS {
+                return Err(Invalid::TooManyHeaders);
+            }
+            let colon = line.iter().position(|byte| *byte == b':').ok_or(Invalid::Malformed)?;
+            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+            let ends = [name.first(), name.last()];
+            if !ends.iter().all(|byte| byte.is_some_and(|byte| super::super::detect::is_token(*byte))) {
+                return Err(Invalid::Malformed);
+            }
+            match name.to_ascii_lowercase().as_slice() {
+                b"host" => host = value.to_vec(),
+                b"user-agent" => agent = value.to_vec(),
+                b"upgrade" => upgrade = true,
+                b"content-length" => {
+                    for part in value.split(|byte| *byte == b',') {
+                        let text = str::from_utf8(part.trim_ascii()).map_err(|_| Invalid::Malformed)?;
+                        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                        let length = text.parse().ok().filter(|_| digits).ok_or(Invalid::Malformed)?;
+                        if declared.length.is_some_and(|other| other != length) {
+                            return Err(Invalid::Malformed);
+                        }
+                        declared.length = Some(length);
+                    }
+                }
+                b"transfer-encoding" => {
+                    let text = value.to_ascii_lowercase();
+                    let last = text.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+                    declared.coding = if last == b"chunked" { Coding::Chunked } else { Coding::Other };
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
 
     proptest! {
         #[test]
-        fn the_first_byte_is_found(line in proptest::collection::vec(prop_oneof![b':'..=b';', any::<u8>()], 0..40)) {
+        fn the_first_byte_is_found(line in vec(prop_oneof![b':'..=b';', any::<u8>()], 0..40), padding in 0usize..100) {
+            let line = [vec![b'x'; padding], line].concat();
             prop_assert_eq!(position(&line, b':'), line.iter().position(|byte| *byte == b':'));
+        }
+
+        #[test]
+        fn names_are_compared_in_any_case(name in name()) {
+            prop_assert_eq!(is(&name, b"host"), name.eq_ignore_ascii_case(b"host"));
+            prop_assert_eq!(is(&name, b"user-agent"), name.eq_ignore_ascii_case(b"user-agent"));
+            prop_assert_eq!(is(&name, b"content-length"), name.eq_ignore_ascii_case(b"content-length"));
+            prop_assert_eq!(is(&name, b"transfer-encoding"), name.eq_ignore_ascii_case(b"transfer-encoding"));
+        }
+
+        #[test]
+        fn heads_are_read_as_by_the_plainest_means(
+            headers in vec(
+                (
+                    name(),
+                    prop::sample::select(&[": ", ":", "", " :", ": \t"][..]),
+                    prop::sample::select(&["", "5", "5, 5", "5,6", "18446744073709551615", "18446744073709551616",
+                        "+5", "chunked", "gzip, Chunked ", "chunked, gzip", "\u{e9}", "a:b"][..]),
+                    prop_oneof![4 => 0usize..10, 1 => 50usize..100],
+                    prop::sample::select(&["\r\n", "\n", "\r\n\r\n", "\r\r\n"][..]),
+                ),
+                0..12,
+            ),
+            is_complete in any::<bool>(),
+        ) {
+            let mut bytes = b"GET /a HTTP/1.1\r\n".to_vec();
+            for (name, colon, value, padding, end) in headers {
+                let padding = " ".repeat(padding);
+                bytes.extend([&name, colon.as_bytes(), padding.as_bytes(), value.as_bytes(), end.as_bytes()].concat());
+            }
+            bytes.extend_from_slice(if is_complete { b"\r\nbody" } else { b"" });
+            let mut details = Details::default();
+            let detailed = request(&bytes, Some(&mut details)).map(|head| head.map(|head| {
+                (details.host.to_vec(), details.user_agent.to_vec(), head.upgrade, head.declared)
+            }));
+            let measured = request(&bytes, None).map(|head| head.map(|head| (head.upgrade, head.declared)));
+            prop_assert_eq!(&measured, &detailed.as_ref().map_err(|error| *error).map(|head| {
+                head.as_ref().map(|(_, _, upgrade, declared)| (*upgrade, *declared))
+            }));
+            let line = b"HTTP/1.1 200 OK".to_vec();
+            let answer = [line, bytes[15..].to_vec()].concat();
+            let answered = response(&answer).map(|head| head.map(|head| head.declared));
+            prop_assert_eq!(answered, measured.map(|head| head.map(|(_, declared)| declared)));
+            prop_assert_eq!(detailed, plainly(&bytes));
         }
     }
 }

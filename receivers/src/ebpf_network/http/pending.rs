@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::head::{RequestHead, ResponseHead};
+use super::head::{Details, RequestHead, ResponseHead};
 use crate::ebpf_network::{
     exchange::{Call, Ending, Exchange, MAX_CALLS, Message, Request, Response},
     socket::{Role, Segment},
-    trace_context::Carried,
+    trace_context::{Carried, Contexts},
 };
 
 /// Buffers that grew larger are given back.
@@ -69,7 +69,7 @@ pub(super) enum Kind {
 
 impl Pending {
     /// Takes over what metrics need of a request's head.
-    pub(super) fn begin(&mut self, head: &RequestHead<'_>, bytes: &[u8], start: u64, end: u64) {
+    pub(super) fn begin(&mut self, head: &RequestHead<'_>, start: u64, end: u64) {
         self.kind = match head.method {
             b"HEAD" => Kind::Head,
             b"CONNECT" => Kind::Connect,
@@ -77,17 +77,19 @@ impl Pending {
         };
         self.upgrade = head.upgrade;
         self.minor_version = head.minor_version;
-        self.method = push(&mut self.text, head.method);
-        self.target = push(&mut self.text, head.target);
-        self.request.begin(bytes.len(), start, end);
+        // What has to be repaired is in the target: a method is ASCII.
+        let line = push(&mut self.text, head.line);
+        self.method = line.start..line.start + head.method.len();
+        self.target = self.method.end + 1..line.end;
+        self.request.begin(head.size, start, end);
     }
 
     /// Takes over the rest of a request's head.
-    pub(super) fn detail(&mut self, head: &RequestHead<'_>, bytes: &[u8]) {
+    pub(super) fn detail(&mut self, details: &Details<'_>, bytes: &[u8]) {
         self.detailed = true;
-        self.host = push(&mut self.text, head.host);
-        self.user_agent = push(&mut self.text, head.user_agent);
-        self.carried.read(&head.trace);
+        self.host = push(&mut self.text, details.host);
+        self.user_agent = push(&mut self.text, details.user_agent);
+        self.carried.read(&details.trace);
         self.request.head.extend_from_slice(bytes);
     }
 
@@ -105,7 +107,9 @@ impl Pending {
     pub(super) fn clear(&mut self) {
         self.request.clear();
         self.response.clear();
-        self.carried.clear();
+        if self.detailed {
+            self.carried.clear();
+        }
         self.text.clear();
         self.calls.clear();
         if self.text.capacity() > LARGEST_KEPT {
@@ -128,36 +132,47 @@ impl Pending {
     }
 
     /// As the observer sees it while the request is all there is.
+    #[inline]
     pub(super) fn with_request<R>(&self, see: impl FnOnce(&Request<'_>) -> R) -> R {
-        let contexts = self.carried.contexts();
-        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
-        see(&Request {
-            method: text(&self.method),
-            target: text(&self.target),
-            minor_version: self.minor_version,
-            contexts: &contexts,
-            host: text(&self.host),
-            user_agent: text(&self.user_agent),
-            message: self.request.message(),
-        })
+        see(&self.request(&self.contexts()))
     }
 
     /// As the observer sees it at its end.
+    #[inline]
     pub(super) fn with_exchange<R>(
         &self,
         role: Role,
         ending: Ending,
         see: impl FnOnce(&Exchange<'_>) -> R,
     ) -> R {
-        self.with_request(|request| {
-            let response = self.response.begun.then(|| Response {
-                status: self.status,
-                minor_version: self.response_minor_version,
-                message: self.response.message(),
-            });
-            let truncated = self.truncated || self.request.missing || self.response.missing;
-            see(&Exchange { role, request: *request, response, ending, truncated, calls: &self.calls })
-        })
+        let response = self.response.begun.then(|| Response {
+            status: self.status,
+            minor_version: self.response_minor_version,
+            message: self.response.message(),
+        });
+        let truncated = self.truncated || self.request.missing || self.response.missing;
+        let contexts = self.contexts();
+        let request = self.request(&contexts);
+        see(&Exchange { role, request, response, ending, truncated, calls: &self.calls })
+    }
+
+    #[inline]
+    fn request<'a>(&'a self, contexts: &'a Contexts<'a>) -> Request<'a> {
+        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        Request {
+            method: text(&self.method),
+            target: text(&self.target),
+            minor_version: self.minor_version,
+            contexts,
+            host: text(&self.host),
+            user_agent: text(&self.user_agent),
+            message: self.request.message(),
+        }
+    }
+
+    #[inline]
+    fn contexts(&self) -> Contexts<'_> {
+        if self.detailed { self.carried.contexts() } else { Contexts::default() }
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -199,6 +214,7 @@ impl Part {
         self.missing |= data > 0 && self.body.len() < self.keep;
     }
 
+    #[inline]
     fn message(&self) -> Message<'_> {
         Message {
             head: &self.head,
@@ -212,8 +228,16 @@ impl Part {
     }
 
     fn clear(&mut self) {
-        let (head, body) = (std::mem::take(&mut self.head), std::mem::take(&mut self.body));
-        *self = Self { head: emptied(head), body: emptied(body), ..Self::default() };
+        let Self { head, body, head_size, keep, body_size, wire_size, start, end, begun, done, missing } =
+            self;
+        for buffer in [head, body] {
+            buffer.clear();
+            if buffer.capacity() > LARGEST_KEPT {
+                *buffer = Vec::new();
+            }
+        }
+        (*head_size, *keep, *body_size, *wire_size, *start, *end) = (0, 0, 0, 0, 0, 0);
+        (*begun, *done, *missing) = (false, false, false);
     }
 
     fn memory(&self) -> usize {

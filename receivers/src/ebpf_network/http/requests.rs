@@ -4,7 +4,7 @@ use super::{
     Anomaly, Loss, Observer,
     body::{Body, Skipped},
     detect,
-    head::{self, Coding, Declared, Invalid, MAX_HEAD, RequestHead},
+    head::{self, Coding, Declared, Details, Invalid, MAX_HEAD, RequestHead},
     pairing::{Http1, MAX_BODIES, MAX_HEADS, MAX_QUEUE, Order},
     pending::{call_of, emptied},
     stream::State,
@@ -78,12 +78,14 @@ impl Http1 {
         segment: &Segment<'_>,
         observer: &mut impl Observer,
     ) -> Result<usize, Invalid> {
-        if observer.wants_details() {
+        let wants_details = observer.wants_details();
+        if wants_details {
             self.requests.record(call_of(segment));
         }
         if self.requests.head.is_empty() {
-            match head::request(bytes)? {
-                Some(head) => return self.begin_request(&head, bytes, segment, observer),
+            let mut details = wants_details.then(Details::default);
+            match head::request(bytes, details.as_mut())? {
+                Some(head) => return self.begin_request(&head, details.as_ref(), bytes, segment, observer),
                 None if detect::request(bytes) == detect::Start::No => return Err(Invalid::NoMessage),
                 None => {}
             }
@@ -102,8 +104,9 @@ impl Http1 {
             };
         }
         let whole = std::mem::take(&mut stream.head);
-        let begun = match head::request(&whole)? {
-            Some(head) => self.begin_request(&head, &whole, segment, observer)?,
+        let mut details = wants_details.then(Details::default);
+        let begun = match head::request(&whole, details.as_mut())? {
+            Some(head) => self.begin_request(&head, details.as_ref(), &whole, segment, observer)?,
             None => return Err(Invalid::Malformed),
         };
         self.requests.head = emptied(whole);
@@ -114,6 +117,7 @@ impl Http1 {
     fn begin_request(
         &mut self,
         head: &RequestHead<'_>,
+        details: Option<&Details<'_>>,
         bytes: &[u8],
         segment: &Segment<'_>,
         observer: &mut impl Observer,
@@ -125,11 +129,10 @@ impl Http1 {
         self.body_is_queued = self.admit(head.size, observer);
         if self.body_is_queued {
             let mut pending = self.pending();
-            let bytes = bytes.get(..head.size).unwrap_or_default();
-            pending.begin(head, bytes, self.requests.start, segment.end);
+            pending.begin(head, self.requests.start, segment.end);
             pending.certain = self.order == Order::Certain;
-            if observer.wants_details() {
-                pending.detail(head, bytes);
+            if let Some(details) = details {
+                pending.detail(details, bytes.get(..head.size).unwrap_or_default());
                 let wants = pending.with_request(|request| observer.request(request));
                 let kept: usize =
                     self.queue.iter().map(|other| other.request.keep + other.response.keep).sum();
@@ -196,7 +199,7 @@ impl Http1 {
     fn record_request(&mut self, segment: &Segment<'_>) {
         if !self.requests.recorded && self.body_is_queued && matches!(self.requests.state, State::Body(_)) {
             self.requests.recorded = true;
-            if let Some(pending) = self.queue.back_mut() {
+            if let Some(pending) = self.queue.back_mut().filter(|pending| pending.keep_calls) {
                 pending.call(call_of(segment));
             }
         }

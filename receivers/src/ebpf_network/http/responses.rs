@@ -197,7 +197,7 @@ impl Http1 {
     fn record_response(&mut self, segment: &Segment<'_>) {
         if !self.responses.recorded && matches!(self.responses.state, State::Head | State::Body(_)) {
             self.responses.recorded = true;
-            if let Some(pending) = self.queue.front_mut() {
+            if let Some(pending) = self.queue.front_mut().filter(|pending| pending.keep_calls) {
                 pending.call(call_of(segment));
             }
         }

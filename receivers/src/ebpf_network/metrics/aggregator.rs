@@ -17,6 +17,7 @@ use super::{
     pair::{Key, Pair, Seed},
     point::{write_int, write_text},
     process::{Identity, PeerId, ProcessHandle, Processes},
+    recent::Recent,
     table::Table,
     tcp::{DropReason, Tcp},
 };
@@ -40,6 +41,8 @@ pub struct Aggregator {
     max_series: usize,
     series: usize,
     previous: u64,
+    /// The number of the next collection, after which series may have other places. Never 0.
+    collection: u32,
     pub(super) counts: Counts,
     counters: Counters,
 }
@@ -76,6 +79,7 @@ impl Aggregator {
             max_series: config.max_series as usize,
             series: 0,
             previous: now,
+            collection: 1,
             counts: Counts::default(),
             counters: Counters::new(receiver),
         }
@@ -107,13 +111,26 @@ impl Aggregator {
     /// Adds an exchange, if HTTP is measured.
     #[inline]
     pub fn http(&mut self, pair: &Pair, observation: &HttpObservation<'_>) {
-        let Some(http) = &self.http else { return };
+        self.http_on(pair, &mut Recent::default(), observation);
+    }
+
+    /// Adds an exchange, if HTTP is measured. `recent` is kept with the pair from one call to the next.
+    #[inline]
+    pub fn http_on(&mut self, pair: &Pair, recent: &mut Recent, observation: &HttpObservation<'_>) {
+        let Some(http) = &mut self.http else { return };
         if pair.role == Role::Unknown {
             self.counts.unknown_role += 1;
             return;
         }
-        let key = pair.key(http.labels(observation).0, &self.seed);
-        let place = http.table.place(&key).or_else(|| self.admit(Kind::Http, &key));
+        let labels = http.labels(observation).0;
+        if let Some(place) = recent.http.get(self.collection, labels) {
+            return http.record(place, observation);
+        }
+        let key = pair.key(labels, &self.seed);
+        let place = match http.table.place(&key) {
+            Some(place) => recent.http.set(self.collection, labels, place),
+            None => self.admit(Kind::Http, &key),
+        };
         if let (Some(http), Some(place)) = (&mut self.http, place) {
             http.record(place, observation);
         }
@@ -122,12 +139,25 @@ impl Aggregator {
     /// Adds something that happened to a connection, if TCP is measured.
     #[inline]
     pub fn tcp(&mut self, pair: &Pair, observation: TcpObservation) {
+        self.tcp_on(pair, &mut Recent::default(), observation);
+    }
+
+    /// Adds something that happened to a connection, if TCP is measured. `recent` is kept with the pair from one call to the
+    /// next.
+    #[inline]
+    pub fn tcp_on(&mut self, pair: &Pair, recent: &mut Recent, observation: TcpObservation) {
         if let TcpObservation::Dropped(reason) = observation {
             return self.dropped(pair, reason);
         }
-        let Some(tcp) = &self.tcp else { return };
+        let Some(tcp) = &mut self.tcp else { return };
+        if let Some(place) = recent.tcp.get(self.collection, 0) {
+            return tcp.record(place, observation);
+        }
         let key = pair.key(0, &self.seed);
-        let place = tcp.table.place(&key).or_else(|| self.admit(Kind::Tcp, &key));
+        let place = match tcp.table.place(&key) {
+            Some(place) => recent.tcp.set(self.collection, 0, place),
+            None => self.admit(Kind::Tcp, &key),
+        };
         if let (Some(tcp), Some(place)) = (&mut self.tcp, place) {
             tcp.record(place, observation);
         }
@@ -155,6 +185,7 @@ impl Aggregator {
         };
         let chunks = collection.encode();
         self.sweep();
+        self.collection = self.collection.wrapping_add(1).max(1);
         self.previous = now;
         self.counts.cut = std::mem::take(&mut self.processes.cut);
         self.counters.publish(std::mem::take(&mut self.counts), self.series, self.memory());

@@ -15,6 +15,7 @@ mod observation;
 mod pair;
 mod point;
 mod process;
+mod recent;
 mod table;
 mod tcp;
 mod template;
@@ -25,6 +26,7 @@ pub use self::{
     observation::{ConnectError, HttpObservation, HttpVersion, Sizes, TcpObservation},
     pair::Pair,
     process::{Identity, ProcessHandle},
+    recent::Recent,
     tcp::DropReason,
     template::{InvalidTemplate, Templates},
 };
