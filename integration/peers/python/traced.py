@@ -69,8 +69,12 @@ def serve(listener, endpoint, pipe):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
     server.socket = listener
+    # The last answers arrive before what they are is reported.
+    server.daemon_threads = False
     threading.Thread(target=server.serve_forever, daemon=True).start()
     os.read(pipe, 1)
+    server.shutdown()
+    server.server_close()
     provider.shutdown()
 
 
