@@ -4,6 +4,7 @@ mod configuration;
 mod documentation;
 mod hostile;
 mod model;
+mod remembered;
 mod semantics;
 
 use std::{

@@ -19,7 +19,7 @@ enum Step {
 
 /// A process, its role, its peer's address, its peer's process, and the port of the server.
 #[derive(Clone, Debug)]
-struct Side {
+pub(super) struct Side {
     process: usize,
     role: Role,
     address: u8,
@@ -28,7 +28,7 @@ struct Side {
 }
 
 #[derive(Clone, Debug)]
-struct Request {
+pub(super) struct Request {
     method: &'static str,
     target: &'static str,
     status: Option<u16>,
@@ -37,9 +37,9 @@ struct Request {
     size: u64,
 }
 
-const IDENTITIES: [Identity<'static>; 3] = [SERVER, CLIENT, Identity { pid: 19, ..CLIENT }];
+pub(super) const IDENTITIES: [Identity<'static>; 3] = [SERVER, CLIENT, Identity { pid: 19, ..CLIENT }];
 
-const TCP: [TcpObservation; 6] = [
+pub(super) const TCP: [TcpObservation; 6] = [
     TcpObservation::Opened { duration: 30_000 },
     TcpObservation::Failed(ConnectError::TimedOut),
     TcpObservation::Accepted,
@@ -271,13 +271,13 @@ fn tcp_additions(observation: TcpObservation) -> Vec<Addition> {
     }
 }
 
-fn side() -> impl Strategy<Value = Side> {
+pub(super) fn side() -> impl Strategy<Value = Side> {
     let role = proptest::sample::select(&[Role::Client, Role::Server, Role::Unknown][..]);
     (0..3usize, role, 0..3u8, proptest::option::of(0..3usize), 80..82u16)
         .prop_map(|(process, role, address, peer, port)| Side { process, role, address, peer, port })
 }
 
-fn request() -> impl Strategy<Value = Request> {
+pub(super) fn request() -> impl Strategy<Value = Request> {
     (
         proptest::sample::select(&["GET", "POST", "BREW"][..]),
         proptest::sample::select(&["/", "/users/1", "/users/2?q", "*"][..]),
@@ -306,7 +306,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn model_config() -> impl Strategy<Value = MetricsConfig> {
+pub(super) fn model_config() -> impl Strategy<Value = MetricsConfig> {
     (1..12u32, any::<bool>(), 1..4u64).prop_map(|(max_series, delta, intervals)| {
         let microseconds =
             |list: [u64; 3]| list.map(|time| std::time::Duration::from_micros(time).into()).to_vec();
@@ -378,60 +378,9 @@ proptest! {
             }
         }
     }
-
-    #[test]
-    fn series_that_are_remembered_are_those_that_are_looked_up(
-        config in model_config(),
-        sides in proptest::collection::vec(side(), 1..4),
-        requests in proptest::collection::vec(request(), 1..3),
-        steps in proptest::collection::vec((0..16u8, any::<usize>(), any::<usize>()), 1..120),
-    ) {
-        let mut remembering = aggregator(&config);
-        let mut looking = aggregator(&config);
-        let mut handles = IDENTITIES.map(|identity| {
-            (remembering.process(&identity), looking.process(&identity))
-        });
-        let connect = |remembering: &Aggregator, looking: &Aggregator, handles: &[(ProcessHandle, ProcessHandle); 3], side| {
-            (
-                pair(remembering, side, &handles.map(|handles| handles.0)),
-                pair(looking, side, &handles.map(|handles| handles.1)),
-                Recent::default(),
-            )
-        };
-        let mut connections: Vec<_> =
-            sides.iter().map(|side| connect(&remembering, &looking, &handles, side)).collect();
-        for (now, (kind, first, second)) in (2_000..).zip(steps.into_iter().chain([(0, 0, 0)])) {
-            let process = first % 3;
-            let place = first % sides.len();
-            match kind {
-                0 => prop_assert_eq!(collect(&mut remembering, now), collect(&mut looking, now)),
-                1 => {
-                    remembering.release(handles[process].0);
-                    looking.release(handles[process].1);
-                }
-                2 => {
-                    let identity = &IDENTITIES[process];
-                    handles[process] = (remembering.process(identity), looking.process(identity));
-                }
-                3 => connections[place] = connect(&remembering, &looking, &handles, &sides[place]),
-                4..10 => {
-                    let observation = observation(&requests[second % requests.len()]);
-                    let (remembered, looked_up, recent) = &mut connections[place];
-                    remembering.http_on(remembered, recent, &observation);
-                    looking.http(looked_up, &observation);
-                }
-                _ => {
-                    let observation = TCP[second % TCP.len()];
-                    let (remembered, looked_up, recent) = &mut connections[place];
-                    remembering.tcp_on(remembered, recent, observation);
-                    looking.tcp(looked_up, observation);
-                }
-            }
-        }
-    }
 }
 
-fn observation(request: &Request) -> HttpObservation<'static> {
+pub(super) fn observation(request: &Request) -> HttpObservation<'static> {
     let sizes = |body, head| Sizes { body, wire: body + head };
     HttpObservation {
         method: request.method,
@@ -446,7 +395,7 @@ fn observation(request: &Request) -> HttpObservation<'static> {
     }
 }
 
-fn pair(aggregator: &Aggregator, side: &Side, handles: &[ProcessHandle; 3]) -> Pair {
+pub(super) fn pair(aggregator: &Aggregator, side: &Side, handles: &[ProcessHandle; 3]) -> Pair {
     let (local, peer) = if side.role == Role::Client { (50_000, side.port) } else { (side.port, 50_000) };
     let ends = ends(local, [10, 0, 0, side.address], peer);
     aggregator.pair(handles[side.process], side.role, &ends, side.peer.map(|peer| handles[peer]))
