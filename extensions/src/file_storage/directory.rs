@@ -15,7 +15,7 @@ use sluice_pipeline::component::QueueOwner;
 
 use super::{
     config::{FileStorageConfig, directory_problem},
-    disk::FileDisk,
+    disk::{FileDisk, sync},
     identity::{self, IdentityError},
     log::{self, OpenError, format::BLOCK},
 };
@@ -152,7 +152,7 @@ impl Directory {
         }
         let opened = Opened { path: self.path.join(&name), directory: Arc::clone(self), name };
         match DirBuilder::new().mode(0o700).create(&opened.path) {
-            Ok(()) => File::open(&self.path)?.sync_all()?,
+            Ok(()) => sync(&File::open(&self.path)?)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -217,7 +217,8 @@ fn make(config: &FileStorageConfig) -> Result<(), DirectoryError> {
     }
     let made = DirBuilder::new().recursive(true).mode(config.mode().unwrap_or(0o750)).create(path);
     made.and_then(|()| {
-        File::open(path.parent().filter(|parent| parent.exists()).unwrap_or(Path::new(".")))?.sync_all()
+        let parent = path.parent().filter(|parent| parent.exists()).unwrap_or(Path::new("."));
+        sync(&File::open(parent)?)
     })
     .map_err(|source| DirectoryError::Make { path: path.clone(), source })
 }

@@ -4,6 +4,7 @@
 //! The disk has a write cache that goes with the power: each time, the machine's writes go to a new layer of the image, of
 //! which QEMU keeps in memory what has been written where until the machine flushes. Killing QEMU loses that.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -132,6 +133,27 @@ impl Laboratory {
         machine.wait_until("be ready", |machine| machine.told().contains("Everything is ready"));
         machine
     }
+
+    /// Waits for all that was answered; if something stays away, says what, and what is left in the queue.
+    fn wait_until_delivered(&self, machine: &mut Machine, answered: &BTreeSet<u64>) {
+        let missing = || -> Vec<u64> {
+            let arrived = self.destination.arrived();
+            answered.iter().copied().filter(|number| !arrived.contains_key(number)).collect()
+        };
+        let begin = Instant::now();
+        while !missing().is_empty() {
+            let ended = machine.process.wait(Duration::from_millis(10)).is_ok();
+            if ended || begin.elapsed() > PATIENCE {
+                let left = (!ended).then(|| sum(machine.telemetry, "otelcol_exporter_queue_size", "otlp"));
+                panic!(
+                    "{:?} of {} did not arrive, {left:?} are in the queue\n{}",
+                    missing(),
+                    answered.len(),
+                    machine.told()
+                );
+            }
+        }
+    }
 }
 
 impl Machine {
@@ -231,10 +253,7 @@ async fn power_cuts_under_load_lose_nothing_that_was_answered() {
             assert!(answered.len() > CUTS, "{} were answered", answered.len());
             let drive = laboratory.cached(&mut disk);
             let mut machine = laboratory.boot(&disk, &drive, true);
-            machine.wait_until("deliver everything that was answered", |_| {
-                let arrived = laboratory.destination.arrived();
-                answered.iter().all(|number| arrived.contains_key(number))
-            });
+            laboratory.wait_until_delivered(&mut machine, &answered);
             println!("{}: {} answered and delivered", disk.name, answered.len());
         }
     });
@@ -326,9 +345,6 @@ async fn a_sync_that_fails_is_answered_with_an_error_and_nothing_else_is_lost() 
         let sound = format!("file={},format=raw", image.display());
         let mut machine = laboratory.boot(&disk, &sound, true);
         let answered = clients.answered();
-        machine.wait_until("deliver everything that was answered", |_| {
-            let arrived = laboratory.destination.arrived();
-            answered.iter().all(|number| arrived.contains_key(number))
-        });
+        laboratory.wait_until_delivered(&mut machine, &answered);
     });
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use metrics::Histogram;
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 
 use super::Disk;
 
@@ -95,9 +96,7 @@ impl Disk for FileDisk {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        // Not `fdatasync`: without a journal, Linux's ext4 (which also has ext2) then leaves a new length in memory unless
-        // a block was added.
-        self.timed(|| file.sync_all())
+        self.timed(|| sync(file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -109,6 +108,41 @@ impl Disk for FileDisk {
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        self.timed(|| self.directory.sync_all())
+        self.timed(|| sync(&self.directory))
+    }
+}
+
+/// Makes the content and the length of a file, or the names in a directory, survive a power cut.
+///
+/// # Errors
+/// The system's.
+pub(in crate::file_storage) fn sync(file: &File) -> io::Result<()> {
+    // Without a journal, Linux's ext4 (which also has ext2) may leave a new length in memory: `fdatasync` writes it only with
+    // a new block, and `fsync` only if the time of modification is another since the last, which it is not within a tick of the
+    // kernel's clock. Where the time cannot be set, `fsync` says what is wrong, or has to do.
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let _ = futimens(file, &Timestamps { last_access: now, last_modification: now });
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    #[test]
+    fn what_is_synced_is_marked_as_modified_before() {
+        let place = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(place.path().to_owned(), Histogram::noop()).unwrap();
+        let file = disk.create("segment").unwrap();
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        file.set_modified(hour_ago).unwrap();
+        disk.directory.set_modified(hour_ago).unwrap();
+        disk.sync(&file).unwrap();
+        disk.sync_directory().unwrap();
+        for modified in [&file, &disk.directory].map(|file| file.metadata().unwrap().modified().unwrap()) {
+            assert!(modified > hour_ago + Duration::from_secs(3000), "{modified:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ pub(super) mod simulated;
 
 use std::io;
 
-pub(super) use file::FileDisk;
+pub(super) use file::{FileDisk, sync};
 
 /// The directory of one queue.
 pub(super) trait Disk {
