@@ -93,8 +93,14 @@ def main():
     start_agent(arguments, "web")
     import requests
     from skywalking import Component, Layer
+    from skywalking.meter.counter import Counter, CounterMode
     from skywalking.trace.context import get_context
     from skywalking.trace.tags import TagHttpMethod
+
+    # Over HTTP the agent has no meters.
+    orders = None
+    if arguments.protocol == "grpc":
+        orders = Counter.Builder("shop_orders", CounterMode.INCREMENT, (("region", "eu"),)).build()
 
     def order(work):
         with get_context().new_entry_span(op="/order") as span:
@@ -103,6 +109,8 @@ def main():
             span.tag(TagHttpMethod("POST"))
             logging.getLogger("web").warning("ordered")
             work()
+        if orders:
+            orders.increment(1)
 
     for number in range(arguments.requests):
         page = "missing" if number % 2 else "stock"

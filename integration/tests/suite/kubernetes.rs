@@ -171,6 +171,7 @@ fn a_bad_api_server_costs_nothing_but_news() {
         let before = failures(&setup, reason);
         cluster.server.say(&said);
         eventually(&format!("{reason} is counted"), || failures(&setup, reason) > before);
+        eventually("that watch has ended", || !cluster.server.is_watched_for("pods"));
         assert_eq!(by_ip(&setup, "10.0.0.1")["k8s.pod.name"], "cart-1");
     }
     let log = sluice.stop();

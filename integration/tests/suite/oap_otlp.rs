@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Oap, Setup, Sluice, eventually, python, sum, tag};
+use crate::support::{Oap, PATIENCE, Setup, Sluice, eventually, eventually_within, python, sum, tag};
 
 /// Sluice with OTLP in and this OAP out, three signals.
 fn start(setup: &Setup, oap: &Oap, exporter: &str, processors: &str) -> Sluice {
@@ -120,7 +120,7 @@ fn edges_are_seen_from_the_ends_that_know_them() {
     let sluice = start(&setup, oap, "{unknown_caller: somebody}", "");
     let mut edges = Vec::new();
     // OAP knows whose address it is some time after the called service has told; the next calls go there.
-    eventually("the caller sees whom it calls", || {
+    eventually_within(PATIENCE * 3, Duration::ZERO, "the caller sees whom it calls", || {
         if shop(&setup, "apart", &[]).is_none() {
             return true;
         }
@@ -162,7 +162,7 @@ fn edges_are_seen_from_both_ends_where_spans_come_together() {
         let mut edges = Vec::new();
         let mut traces = Vec::new();
         let right = right_edges(name);
-        eventually("each edge is seen from both ends", || {
+        eventually_within(PATIENCE * 3, Duration::ZERO, "each edge is seen from both ends", || {
             let Some(made) = shop(&setup, name, together) else { return true };
             traces = made;
             std::thread::sleep(Duration::from_secs(1));

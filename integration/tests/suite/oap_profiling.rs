@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use sluice_integration::process::{Process, tied};
 
 use crate::oap_agents::Satellite;
-use crate::support::{Oap, Setup, eventually_every, java_shop, python_server, service_id};
+use crate::support::{
+    Oap, PATIENCE, Setup, eventually_every, eventually_within, java_shop, python_server, service_id,
+};
 
 #[test]
 fn a_profile_task_reaches_the_python_agent_through_sluice_and_its_analysis_comes_back() {
@@ -45,7 +47,8 @@ fn profile(oap: &Oap, name: &str) {
     ));
     let task = created["task"]["id"].as_str().unwrap_or_else(|| panic!("{created}")).to_owned();
     let mut segments = Value::Null;
-    eventually_every(Duration::from_millis(500), "the agent's snapshots are there", || {
+    // OAP looks for new tasks every ten seconds, the agent asks OAP every second.
+    eventually_within(PATIENCE * 3, Duration::from_millis(500), "the agent's snapshots are there", || {
         segments = oap.query(&format!(
             "{{ all: getProfileTaskSegments(taskID: \"{task}\") {{ traceId instanceName spans {{ segmentId startTime endTime \
              endpointName profiled }} }} }}"

@@ -457,7 +457,7 @@ async fn no_secret_shows() {
         fs::write(setup.path(name), whole).unwrap();
     }
     block_in_place(|| {
-        let sluice = setup.start(&config, setup.grpc);
+        let sluice = setup.start(&config, setup.http);
         let body = generate(Kind::Traces, 1, Compression::None, 1).remove(0).body;
         // agent:hush-inline, agent:hush-wrong
         let right = ("authorization", "Basic YWdlbnQ6aHVzaC1pbmxpbmU=");

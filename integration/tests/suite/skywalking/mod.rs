@@ -33,7 +33,8 @@ service:
         setup.telemetry.ip(),
         setup.telemetry.port()
     );
-    setup.start(&config, setup.grpc)
+    // The last that is bound.
+    setup.start(&config, setup.http)
 }
 
 /// All items of a signal that have arrived, each beside its resource.

@@ -36,10 +36,20 @@ pub(crate) fn eventually(what: &str, condition: impl FnMut() -> bool) {
 }
 
 /// As [`eventually`], with this pause between two looks: a server has to work for the answer.
-pub(crate) fn eventually_every(pause: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn eventually_every(pause: Duration, what: &str, condition: impl FnMut() -> bool) {
+    eventually_within(PATIENCE, pause, what, condition);
+}
+
+/// As [`eventually_every`], for what takes several runs of a program or rounds of a server.
+pub(crate) fn eventually_within(
+    patience: Duration,
+    pause: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < PATIENCE, "it did not come about that {what}");
+        assert!(begin.elapsed() < patience, "it did not come about that {what}");
         std::thread::sleep(pause);
     }
 }
