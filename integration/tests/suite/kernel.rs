@@ -244,7 +244,8 @@ fn without_privileges_the_start_fails_and_says_what_to_do() {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(setup.directory.path(), open).unwrap();
     let binary = setup.path("sluice");
-    fs::copy(executable(), &binary).unwrap();
+    // Not by this process: what another test starts meanwhile would have the copy open, and nothing can be run then.
+    assert!(Command::new("cp").arg(executable()).arg(&binary).status().unwrap().success());
     let mut command = Command::new(setpriv);
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&binary);
     let output = command.arg("run").arg("--config").arg(&config).output().unwrap();

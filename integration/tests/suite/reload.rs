@@ -21,7 +21,7 @@ async fn moves_to_the_new_destination(protocol: Protocol) {
     let setup = Setup::new();
     let sluice = block_in_place(|| setup.start(&config(&setup, first.grpc, ""), setup.grpc));
     let target = if protocol == Protocol::Grpc { setup.grpc } else { setup.http };
-    let load = load(target, protocol, Duration::from_secs(4));
+    let load = load(target, protocol, Duration::from_secs(8));
     let sending = tokio::spawn(async move { load.run_as_planned().await.unwrap() });
     block_in_place(|| {
         eventually("spans arrive at the first", || first.counts().items > 5_000);

@@ -75,7 +75,10 @@ impl Handler for State {
             let Ok(received) = receive(request.into_body()).await else {
                 return serve::grpc(Err((14, "broken off".to_owned())));
             };
-            tokio::time::sleep(Duration::from_millis(self.delay.load(Ordering::Relaxed))).await;
+            let delay = self.delay.load(Ordering::Relaxed);
+            if delay > 0 {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+            }
             if self.down.load(Ordering::Relaxed) {
                 return serve::grpc(Err((14, "down".to_owned())));
             }
