@@ -119,7 +119,7 @@ impl Disk for FileDisk {
 pub(in crate::file_storage) fn sync(file: &File) -> io::Result<()> {
     // Without a journal, Linux's ext4 (which also has ext2) may leave a new length in memory: `fdatasync` writes it only with
     // a new block, and `fsync` only if the time of modification is another since the last, which it is not within a tick of the
-    // kernel's clock. Where the time cannot be set, `fsync` says what is wrong, or has to do.
+    // kernel's clock. A file system that sets no times is synced all the same, and a broken one says so then.
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     let _ = futimens(file, &Timestamps { last_access: now, last_modification: now });
     file.sync_all()
