@@ -74,18 +74,19 @@ fn main() -> Outcome<()> {
 /// What tracing costs a proxy.
 fn proxy(options: &Rounds, envoy: Option<PathBuf>) -> Outcome<()> {
     let (sluice, envoy) = (options.sluice()?, envoy.map_or_else(mesh::fetched_envoy, Ok)?);
+    let reference = mesh::Reference::start(&envoy)?;
     let mut rounds: BTreeMap<&str, Vec<mesh::Round>> = BTreeMap::new();
     for number in 1..=options.rounds {
         for scenario in to_and_fro(mesh::SCENARIOS, number) {
             eprintln!("round {number} of {}: {}", options.rounds, scenario.name);
-            let round = mesh::round(scenario, &sluice, &envoy, options.seconds)?;
+            let round = mesh::round(scenario, &sluice, &envoy, options.seconds, &reference)?;
             rounds.entry(scenario.name).or_default().push(round);
         }
     }
     std::fs::write(&options.json, serde_json::to_string_pretty(&rounds)?)?;
 
     println!(
-        "| Envoy before nginx | requests/s | of untraced | from - to | CPU a request, us | of untraced | from - to | Sluice's own, us | its programs', us | spans a request |"
+        "| Envoy before nginx | requests/s | of untraced | quartiles | CPU a request, us | of untraced | quartiles | Sluice's own, us | its programs', us | spans a request |"
     );
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for scenario in mesh::SCENARIOS {
@@ -94,9 +95,9 @@ fn proxy(options: &Rounds, envoy: Option<PathBuf>) -> Outcome<()> {
             "| {} | {:.0} | {} | {:.1} | {} | {:.2} | {:.2} | {:.3} |",
             scenario.what,
             of(|round| round.rate),
-            shares(&rounds, scenario.name, |round, untraced| round.rate / untraced.rate),
+            shares(&rounds[scenario.name], |round| round.rate / round.untraced_rate),
             of(|round| round.cpu),
-            shares(&rounds, scenario.name, |round, untraced| untraced.cpu / round.cpu),
+            shares(&rounds[scenario.name], |round| round.untraced_cpu / round.cpu),
             of(|round| round.sluice),
             of(|round| round.programs),
             of(|round| share(round.spans, round.requests)),
@@ -121,17 +122,13 @@ fn to_and_fro<S>(scenarios: &[S], round: usize) -> Vec<&S> {
     if round.is_multiple_of(2) { forward.rev().collect() } else { forward.collect() }
 }
 
-/// The median and the range of a share of what is untraced, each within a round: the machine is not the same for long.
-fn shares(
-    rounds: &BTreeMap<&str, Vec<mesh::Round>>,
-    name: &str,
-    share: impl Fn(&mesh::Round, &mesh::Round) -> f64,
-) -> String {
-    let pairs = rounds[name].iter().zip(&rounds["untraced"]);
-    let mut shares: Vec<f64> = pairs.map(|(round, untraced)| share(round, untraced) * 100.0).collect();
+/// The median and the quartiles of a share of what is untraced, which was measured right before and after each round: the
+/// machine is not the same for long.
+fn shares(rounds: &[mesh::Round], share: impl Fn(&mesh::Round) -> f64) -> String {
+    let mut shares: Vec<f64> = rounds.iter().map(|round| share(round) * 100.0).collect();
     shares.sort_by(f64::total_cmp);
-    let [least, .., most] = shares[..] else { return format!("{:.0} % | ", median(&shares, |share| *share)) };
-    format!("{:.0} % | {least:.0} - {most:.0} %", median(&shares, |share| *share))
+    let at = |quarters: usize| shares.get((shares.len() - 1) * quarters / 4).copied().unwrap_or(f64::NAN);
+    format!("{:.0} % | {:.0} - {:.0} %", at(2), at(1), at(3))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]

@@ -58,6 +58,8 @@ fn bootstrap(front: SocketAddr, nginx: SocketAddr, (spans_to, sampling): (Socket
             "listeners": [{
                 "name": "front",
                 "address": socket(front),
+                // Else chance gives one worker more connections than the other.
+                "connection_balance_config": {"exact_balance": {}},
                 "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
             }],
             "clusters": [cluster("nginx", nginx), cluster("spans", spans_to)],

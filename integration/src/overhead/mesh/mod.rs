@@ -2,6 +2,7 @@
 //! the kernel's events for what is slow or failed.
 
 mod envoy;
+mod reference;
 mod sink;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 
 use serde::Serialize;
 
+pub use self::reference::Reference;
 use self::sink::Sink;
 use super::{
     CpuTime, PATIENCE, host, measure_programs, microseconds_each, precise, requests, start_sluice, usage,
@@ -52,7 +54,7 @@ enum Ends {
     Upstream,
 }
 
-/// All of them; the first is what the others are compared with.
+/// All of them. The first shows how far a comparison can be trusted.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "untraced", what: "no tracing", sampling: None, events: None },
     Scenario { name: "zipkin", what: "Zipkin tracing at 100 %", sampling: Some(100.0), events: None },
@@ -78,6 +80,10 @@ pub struct Round {
     pub rate: f64,
     /// CPU time of Envoy, nginx, wrk and Sluice for a request, in microseconds.
     pub cpu: f64,
+    /// The rate of an untraced proxy right before and after.
+    pub untraced_rate: f64,
+    /// Its CPU time for a request, in microseconds.
+    pub untraced_cpu: f64,
     /// CPU time of Sluice alone for a request, in microseconds.
     pub sluice: f64,
     /// Time that Sluice's programs ran in the kernel for a request, in microseconds, when that was measured.
@@ -102,7 +108,15 @@ pub struct Round {
 ///
 /// # Errors
 /// What could not be started or read.
-pub fn round(scenario: &Scenario, sluice: &Path, envoy: &Path, seconds: u64) -> Outcome<Round> {
+pub fn round(
+    scenario: &Scenario,
+    sluice: &Path,
+    envoy: &Path,
+    seconds: u64,
+    reference: &Reference,
+) -> Outcome<Round> {
+    let around = (seconds / 2).max(1);
+    let untraced = reference.load(around)?;
     let folder = tempfile::tempdir()?;
     let (nginx, front, sink, telemetry) = (place()?, place()?, Sink::start()?, free_address()?);
     let mut server = start_nginx(folder.path(), nginx)?;
@@ -142,11 +156,15 @@ pub fn round(scenario: &Scenario, sluice: &Path, envoy: &Path, seconds: u64) -> 
         // What it still holds reaches the sink.
         collector.stop(PATIENCE)?;
     }
+    drop((proxy, server));
+    let untraced = untraced.and(reference.load(around)?);
     let each = |time: Duration| microseconds_each(time, requests);
     let cpu = |time: CpuTime| time.user + time.system;
     Ok(Round {
         rate: precise(requests) / Duration::from_secs(seconds).as_secs_f64(),
         cpu: each(cpu(after.0).saturating_sub(cpu(before.0))),
+        untraced_rate: untraced.rate(),
+        untraced_cpu: untraced.cpu_each(),
         sluice: each(after.1.saturating_sub(before.1)),
         programs,
         requests,
