@@ -12,6 +12,16 @@ struct stream {
 	__u32 started;
 };
 
+/* Exchanges on the connection that are not told, as `unremarkable.h` has it. */
+struct unremarkable {
+	__u32 busy;
+	__u8 held;
+	__u8 open;     /* requests that were told, less responses */
+	__u16 padding;
+	__u32 count;   /* not told since something was */
+	__u64 told;    /* when something was told last */
+};
+
 struct connection {
 	__u64 id;
 	__u32 tgid;
@@ -25,6 +35,9 @@ struct connection {
 	struct stream streams[2]; /* by direction */
 	__u64 connect_start;
 	__u64 cgroup;
+#ifndef TIER_B
+	struct unremarkable unremarkable;
+#endif
 };
 
 /* Calls without a message start after which a connection is taken for something other than HTTP. */
@@ -167,6 +180,8 @@ static __always_inline void begin_streams(struct connection *connection, struct 
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 
+	if (!is_complete())
+		return;
 	connection->fresh = 1;
 	connection->streams[INBOUND].sequence = BPF_CORE_READ(tcp, copied_seq);
 	connection->streams[INBOUND].started = 1;

@@ -16,6 +16,7 @@ enum kind {
 	KIND_EXECUTE = 8,
 	KIND_FORK = 9,
 	KIND_EXIT = 10,
+	KIND_SETTLED = 11,
 };
 
 enum direction {
@@ -99,7 +100,7 @@ struct data_event {
 	__u8 padding[3];
 };
 
-/* close, connect, retransmit, reset, drop */
+/* close, connect, retransmit, reset, drop, settled */
 struct socket_event {
 	__u8 kind;
 	__u8 failed; /* connect: not established; reset: received */
@@ -110,7 +111,7 @@ struct socket_event {
 	__u64 end;
 	__u32 round_trip;
 	__u32 retransmits;
-	__u64 extents[2]; /* of a close: bytes moved in each direction */
+	__u64 extents[2]; /* by direction; of a close: bytes moved, of settled: where the next message begins */
 };
 
 struct process_event {

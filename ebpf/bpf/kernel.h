@@ -16,6 +16,7 @@
 
 /* Keeps what is rarely needed out of the way of what runs at every call. */
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
+#define likely(condition) __builtin_expect(!!(condition), 1)
 
 #define AF_INET 2
 #define AF_INET6 10

@@ -16,6 +16,8 @@ const volatile __u32 port_count = 0;
 const volatile __u16 ports[MAX_PORTS] = {};
 /* Whether content is wanted at all. */
 const volatile __u8 capture = 1;
+/* If not 0, exchanges that succeed within so many nanoseconds are counted and not told. */
+const volatile __u64 remarkable_after = 0;
 /* How much may wait in the ring until the reader is woken; a power of two. */
 const volatile __u32 wake_up_at = 128 * 1024;
 
@@ -62,6 +64,29 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } own_process SEC(".maps");
+
+#ifndef TIER_B
+/* Not zero once all programs are attached: before, a request might be told and its response not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} complete SEC(".maps");
+#endif
+
+static __always_inline bool is_complete(void)
+{
+#ifdef TIER_B
+	/* One program tells of all transfers. */
+	return true;
+#else
+	__u32 zero = 0;
+	__u32 *flag = bpf_map_lookup_elem(&complete, &zero);
+
+	return flag && *flag;
+#endif
+}
 
 static __always_inline void count_loss(__u32 reason)
 {

@@ -22,7 +22,7 @@ static __always_inline int on_socket(struct sock *sk, int result, int flags, __u
 		return 0;
 	task = bpf_get_current_task_btf();
 	transfer.tgid = task->tgid;
-	if (!is_watched(transfer.tgid))
+	if (!is_watched(transfer.tgid) || unlikely(!is_complete()))
 		return 0;
 	connection = connection_or_new(sk);
 	if (!connection || connection->ignored)

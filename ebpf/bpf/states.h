@@ -3,7 +3,7 @@
 #ifndef SLUICE_STATES_H
 #define SLUICE_STATES_H
 
-#include "connections.h"
+#include "unremarkable.h"
 
 static __always_inline void tell_socket(struct connection *connection, struct sock *sk, struct socket_event *event)
 {
@@ -24,8 +24,10 @@ static __always_inline void end_connection(struct sock *sk)
 		return;
 	event.extents[INBOUND] = connection->streams[INBOUND].next;
 	event.extents[OUTBOUND] = connection->streams[OUTBOUND].next;
-	if (connection->announced && !connection->ignored)
+	if (connection->announced && !connection->ignored) {
+		end_held(sk, connection);
 		tell_socket(connection, sk, &event);
+	}
 	forget_connection(sk);
 }
 

@@ -3,7 +3,7 @@
 #ifndef SLUICE_TRANSFER_H
 #define SLUICE_TRANSFER_H
 
-#include "capture.h"
+#include "unremarkable.h"
 
 struct transfer {
 	struct buffers buffers;
@@ -98,7 +98,7 @@ static __always_inline void tell_length(const struct connection *connection, con
 }
 
 /* Tells of a transfer, with its content as far as it is of a message that is captured. */
-static __always_inline void tell_content(struct connection *connection, struct transfer *transfer, __u64 offset)
+static __always_inline void tell_content(struct sock *sk, struct connection *connection, struct transfer *transfer, __u64 offset)
 {
 	struct stream *stream = &connection->streams[transfer->direction];
 	__u32 processor = bpf_get_smp_processor_id();
@@ -117,6 +117,7 @@ static __always_inline void tell_content(struct connection *connection, struct t
 	want = inspect(connection, stream, transfer->length, offset, scratch->bytes, count);
 	if (!want) {
 		scratch->busy = 0;
+		release_held(sk, connection);
 		tell_length(connection, transfer, offset);
 		return;
 	}
@@ -130,7 +131,8 @@ static __always_inline void tell_content(struct connection *connection, struct t
 	if (count > MAX_CAPTURE)
 		count = MAX_CAPTURE;
 	scratch->event.captured = count;
-	tell(&scratch->event, sizeof(scratch->event) + count, LOSS_RING_FULL_DATA);
+	if (!is_held_back(sk, connection, scratch))
+		tell(&scratch->event, sizeof(scratch->event) + count, LOSS_RING_FULL_DATA);
 	scratch->busy = 0;
 }
 
@@ -138,12 +140,17 @@ static __always_inline void on_transfer(struct sock *sk, struct connection *conn
 {
 	__u64 offset = advance(&connection->streams[transfer->direction], transfer);
 
-	set_owner(connection, transfer->tgid);
+	if (unlikely(connection->tgid != transfer->tgid)) {
+		release_held(sk, connection);
+		set_owner(connection, transfer->tgid);
+	}
 	announce(connection, sk);
-	if (capture && !transfer->buffers.is_opaque && connection->protocol <= PROTOCOL_HTTP1)
-		tell_content(connection, transfer, offset);
-	else
+	if (capture && !transfer->buffers.is_opaque && connection->protocol <= PROTOCOL_HTTP1) {
+		tell_content(sk, connection, transfer, offset);
+	} else {
+		release_held(sk, connection);
 		tell_length(connection, transfer, offset);
+	}
 }
 
 #endif

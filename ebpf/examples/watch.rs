@@ -1,4 +1,5 @@
-//! Prints what the kernel side tells, for a few seconds: `cargo run -p sluice-ebpf --example watch -- 5`.
+//! Prints what the kernel side tells, for a few seconds: `cargo run -p sluice-ebpf --example watch -- 5`. A tier may follow,
+//! and after how many milliseconds an exchange that succeeds is told at all.
 #![expect(clippy::print_stdout, reason = "it is its purpose")]
 
 use std::time::{Duration, Instant};
@@ -12,7 +13,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("b") => TierChoice::B,
         _ => TierChoice::Best,
     };
-    let mut programs = Programs::load(&Settings { tier, ..Settings::default() })?;
+    let remarkable_after = match std::env::args().nth(3) {
+        Some(text) => Some(Duration::from_millis(text.parse()?)),
+        None => None,
+    };
+    let mut programs = Programs::load(&Settings { tier, remarkable_after, ..Settings::default() })?;
     println!("{:?}", programs.report());
     for connection in programs.take_existing() {
         println!("existing {connection:?}");

@@ -19,6 +19,8 @@ pub enum Event<'a> {
     Reset(Incident),
     /// The kernel threw a segment away.
     Dropped(Incident),
+    /// Whole exchanges were not told, since nobody asked for them: the next message begins at these offsets.
+    Settled(Incident),
     /// A process runs another program.
     Execute(Execute<'a>),
     /// A process began.
@@ -105,9 +107,10 @@ pub struct Incident {
     pub round_trip: u32,
     /// Segments retransmitted on the connection so far.
     pub retransmits: u32,
-    /// Of a close: how many bytes the process has received.
+    /// Of a close: how many bytes the process has received. Of exchanges that were not told: the offset behind the last byte of
+    /// theirs that it received.
     pub received: u64,
-    /// Of a close: how many bytes the process has sent.
+    /// The same of what it has sent.
     pub sent: u64,
 }
 
@@ -196,6 +199,7 @@ impl<'a> Event<'a> {
             8 => Execute::read(fields).map(Self::Execute),
             9 => Process::read(fields).map(Self::Fork),
             10 => Process::read(fields).map(Self::Exit),
+            11 => Incident::read(fields).map(Self::Settled),
             _ => None,
         }
     }

@@ -171,8 +171,14 @@ impl Programs {
                 }
             }
         }
+        if tier == Tier::A {
+            take::<Array<MapData, u32>>(&mut programs, "complete")?
+                .set(0, 1, 0)
+                .map_err(|error| LoadError::Object { tier, reason: chain(&error), hint: hint(&error) })?;
+        }
         let ring = take::<RingBuf<MapData>>(&mut programs, "events")?;
         let losses = take::<PerCpuArray<MapData, u64>>(&mut programs, "losses")?;
+        let untold = programs.take_map("untold").and_then(|map| PerCpuArray::try_from(map).ok());
         let processes = take::<HashMap<MapData, u32, u8>>(&mut programs, "processes")?;
         let recent = take::<Array<MapData, u64>>(&mut programs, "recent_verdicts")?;
         let own = take::<Array<MapData, u32>>(&mut programs, "own_process")?.get(&0, 0).ok();
@@ -180,7 +186,7 @@ impl Programs {
             _programs: programs,
             report: Report { tier, missing, fallback, took: began.elapsed() },
             reader: Some(Reader::new(ring)),
-            losses: Some(Losses::new(losses)),
+            losses: Some(Losses::new(losses, untold)),
             verdicts: Some(Verdicts { processes, recent, own }),
             existing: existing.unwrap_or_default(),
         })
@@ -247,6 +253,8 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
     let filter = u8::from(settings.filter_processes);
     let time_calls = u8::from(settings.time_calls);
     let wake_up_at = settings.wake_up_at();
+    let remarkable_after =
+        settings.remarkable_after.map_or(0, |after| u64::try_from(after.as_nanos()).unwrap_or(u64::MAX));
     EbpfLoader::new()
         .btf(Some(types))
         // Task storage is for the kernel side alone.
@@ -261,6 +269,7 @@ fn create(settings: &Settings, tier: Tier, types: &Btf) -> Result<Ebpf, LoadErro
         .override_global("ports", ports.as_slice(), true)
         .override_global("time_calls", &time_calls, true)
         .override_global("wake_up_at", &wake_up_at, true)
+        .override_global("remarkable_after", &remarkable_after, true)
         .map_max_entries("events", settings.ring_size())
         .map_max_entries("scratches", processors)
         .map_max_entries("execute_scratches", processors)

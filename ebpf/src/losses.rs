@@ -1,4 +1,4 @@
-//! What the programs could not tell, counted by the kernel.
+//! What the programs could not tell or had not to, counted by the kernel.
 
 use aya::maps::{MapData, PerCpuArray};
 
@@ -22,6 +22,8 @@ pub enum Loss {
 /// Reads the counts.
 pub struct Losses {
     counts: PerCpuArray<MapData, u64>,
+    /// Only tier A has it.
+    untold: Option<PerCpuArray<MapData, u64>>,
 }
 
 impl Loss {
@@ -50,8 +52,8 @@ impl Loss {
 }
 
 impl Losses {
-    pub(crate) fn new(counts: PerCpuArray<MapData, u64>) -> Self {
-        Self { counts }
+    pub(crate) fn new(counts: PerCpuArray<MapData, u64>, untold: Option<PerCpuArray<MapData, u64>>) -> Self {
+        Self { counts, untold }
     }
 
     /// How often each has happened since the programs were loaded.
@@ -59,9 +61,19 @@ impl Losses {
     pub fn read(&self) -> [(Loss, u64); Loss::ALL.len()] {
         let mut index = 0;
         Loss::ALL.map(|loss| {
-            let count = self.counts.get(&index, 0).map_or(0, |processors| processors.iter().sum());
+            let count = sum(&self.counts, index);
             index += 1;
             (loss, count)
         })
     }
+
+    /// Exchanges that were not told because of [`crate::Settings::remarkable_after`], since the programs were loaded.
+    #[must_use]
+    pub fn untold(&self) -> u64 {
+        self.untold.as_ref().map_or(0, |untold| sum(untold, 0))
+    }
+}
+
+fn sum(counts: &PerCpuArray<MapData, u64>, index: u32) -> u64 {
+    counts.get(&index, 0).map_or(0, |processors| processors.iter().sum())
 }

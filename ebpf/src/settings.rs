@@ -1,5 +1,7 @@
 //! What the programs are told before they are loaded.
 
+use std::time::Duration;
+
 /// The most bytes that are captured from the start of a message on.
 pub const MAX_CAPTURE: u32 = 16_384;
 
@@ -19,6 +21,9 @@ pub struct Settings {
     pub capture: u32,
     /// Whether it is noted when calls begin, at about 0.1 microseconds for every system call on the host.
     pub time_calls: bool,
+    /// If given, HTTP exchanges that succeed (2xx, 3xx) in less time are counted and not told, as far as the kernel side is sure
+    /// of that: where request and response took one call each and the next request shows their end. Only in tier A.
+    pub remarkable_after: Option<Duration>,
     /// Size of the ring between kernel and user space in bytes, rounded up to a power of two.
     pub ring_bytes: u32,
 }
@@ -43,6 +48,7 @@ impl Default for Settings {
             ports: Vec::new(),
             capture: 4_096,
             time_calls: false,
+            remarkable_after: None,
             ring_bytes: 8 << 20,
         }
     }

@@ -8,4 +8,5 @@ mod filters;
 mod loading;
 mod processes;
 mod ring;
+mod untold;
 mod watch;

@@ -61,6 +61,7 @@ pub(crate) enum Told {
     Retransmit(Incident),
     Reset(Incident),
     Dropped(Incident),
+    Settled(Incident),
     Execute { tgid: u32, parent: u32, file_name: Vec<u8>, arguments: Vec<u8> },
     Fork { tgid: u32, parent: u32 },
     Exit { tgid: u32 },
@@ -147,6 +148,10 @@ impl Watch {
         self.losses.read().iter().find(|(kind, _)| *kind == loss).unwrap().1
     }
 
+    pub(crate) fn untold(&self) -> u64 {
+        self.losses.untold()
+    }
+
     pub(crate) fn unreadable(&self) -> u64 {
         self.reader.unreadable()
     }
@@ -161,7 +166,8 @@ impl Told {
             | Self::Connected(incident)
             | Self::Retransmit(incident)
             | Self::Reset(incident)
-            | Self::Dropped(incident) => incident.tgid,
+            | Self::Dropped(incident)
+            | Self::Settled(incident) => incident.tgid,
             Self::Execute { tgid, .. } | Self::Fork { tgid, .. } | Self::Exit { tgid } => *tgid,
         }
     }
@@ -190,6 +196,7 @@ impl From<Event<'_>> for Told {
             Event::Retransmit(incident) => Self::Retransmit(incident),
             Event::Reset(incident) => Self::Reset(incident),
             Event::Dropped(incident) => Self::Dropped(incident),
+            Event::Settled(incident) => Self::Settled(incident),
             Event::Execute(execute) => Self::Execute {
                 tgid: execute.process.tgid,
                 parent: execute.process.parent,

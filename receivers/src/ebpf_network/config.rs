@@ -1,5 +1,7 @@
 //! The keys of the `ebpf_network` receiver.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_ebpf::{MAX_CAPTURE, MAX_PORTS, Settings, TierChoice};
@@ -40,7 +42,8 @@ pub struct EbpfNetworkConfig {
     pub max_connections: usize,
     /// Metrics of HTTP and TCP, where the receiver is used in a metrics pipeline.
     pub metrics: MetricsConfig,
-    /// Which exchanges become log records, where the receiver is used in a logs pipeline.
+    /// Which exchanges become log records, where the receiver is used in a logs pipeline. In tier A, if it is used in no metrics
+    /// pipeline and no rule has a `ratio`, exchanges that succeed sooner than every `min_duration` never leave the kernel.
     pub sampling: SamplingConfig,
     /// What is blanked before a record exists, beyond what always is.
     pub redaction: RedactionConfig,
@@ -111,9 +114,16 @@ impl ComponentConfig for EbpfNetworkConfig {
 
 impl EbpfNetworkConfig {
     /// What the kernel side is told. Nothing is captured if nobody asks for HTTP; bodies only as far as some rule can use
-    /// them, and only for records.
+    /// them, and only for records. `remarkable_after` is what [`super::sampling::Rules::remarkable_after`] says; metrics are of
+    /// all exchanges.
     #[must_use]
-    pub fn settings(&self, limits: Limits, has_logs: bool, has_metrics: bool) -> Settings {
+    pub fn settings(
+        &self,
+        limits: Limits,
+        remarkable_after: Option<Duration>,
+        has_logs: bool,
+        has_metrics: bool,
+    ) -> Settings {
         let content = if has_logs { limits.request.max(limits.response) } else { 0 };
         let asks = has_logs || (has_metrics && self.metrics.http);
         let capture = if asks { self.max_header_size.0.saturating_add(content) } else { 0 };
@@ -128,6 +138,7 @@ impl EbpfNetworkConfig {
             ports: self.ports.clone(),
             capture: u32::try_from(capture).unwrap_or(MAX_CAPTURE),
             time_calls: self.syscall_timing,
+            remarkable_after: remarkable_after.filter(|_| has_logs && !has_metrics),
             ring_bytes: u32::try_from(self.ring_buffer_size.0).unwrap_or(u32::MAX),
         }
     }
@@ -151,13 +162,21 @@ mod tests {
     fn only_what_somebody_asks_for_is_captured() {
         let limits = Limits { request: 1_000, response: 3_000, syscalls: false };
         let settings =
-            |config: &EbpfNetworkConfig, logs, metrics| config.settings(limits, logs, metrics).capture;
+            |config: &EbpfNetworkConfig, logs, metrics| config.settings(limits, None, logs, metrics).capture;
         let all = config("{}");
         assert_eq!(settings(&all, true, true), 4_096 + 3_000);
         assert_eq!(settings(&all, false, true), 4_096, "metrics need no bodies");
         let tcp = config(r#"{"metrics": {"http": false}}"#);
         assert_eq!(settings(&tcp, false, true), 0);
         assert_eq!(settings(&tcp, true, true), 4_096 + 3_000);
+    }
+
+    #[test]
+    fn what_no_rule_can_take_is_not_told_unless_metrics_are_of_it() {
+        let after = Some(Duration::from_millis(500));
+        let told =
+            |logs, metrics| config("{}").settings(Limits::default(), after, logs, metrics).remarkable_after;
+        assert_eq!((told(true, false), told(true, true), told(false, true)), (after, None, None));
     }
 
     #[test]

@@ -55,6 +55,12 @@ impl Connection {
         advance(&mut self.retransmits, total)
     }
 
+    /// Calls passed that were not told.
+    pub(super) fn settled(&mut self, now: u64, retransmits: u32) {
+        self.last = now;
+        advance(&mut self.retransmits_at_call, retransmits);
+    }
+
     /// A transfer in the parser's terms.
     pub(super) fn segment<'a>(&mut self, data: &Data<'a>) -> Segment<'a> {
         self.last = data.end;

@@ -4,7 +4,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 use sluice_ebpf::Losses;
 use sluice_pipeline::component::ComponentId;
 
-use super::{http::Loss, record::Reason};
+use super::{http::Loss, record::Reason, sampling::Skipped};
 
 /// Why something that was seen is not handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,16 @@ impl ByReason {
     }
 
     fn count(&mut self, reason: &'static str) {
+        self.add(reason, 1);
+    }
+
+    fn add(&mut self, reason: &'static str, count: u64) {
         if let Some((_, pending)) = self.counters.iter_mut().find(|(known, _)| *known == reason) {
-            pending.count += 1;
+            pending.count += count;
             return;
         }
         let counter = counter!(self.name, "receiver" => self.receiver.clone(), "reason" => reason);
-        self.counters.push((reason, Pending { count: 1, counter }));
+        self.counters.push((reason, Pending { count, counter }));
     }
 
     fn flush(&mut self) {
@@ -67,6 +71,7 @@ pub(super) struct Counters {
     id: String,
     losses: [(u64, Counter); sluice_ebpf::Loss::ALL.len()],
     exchanges: Pending,
+    untold: u64,
     events: Counter,
     unreadable: Counter,
     lost: ByReason,
@@ -86,6 +91,7 @@ impl Counters {
         Self {
             losses,
             exchanges: Pending::new(counter!("sluice_ebpf_exchanges", "receiver" => id.clone())),
+            untold: 0,
             events: counter!("sluice_ebpf_events", "receiver" => id.clone()),
             unreadable: counter!("sluice_ebpf_lost_events", "receiver" => id.clone(), "reason" => "unreadable"),
             lost: ByReason::new("sluice_ebpf_lost_messages", &id),
@@ -96,11 +102,18 @@ impl Counters {
         }
     }
 
-    /// Publishes what the kernel has counted, and how much is held.
+    /// Publishes what the kernel has counted, and how much is held. Exchanges that it did not tell are unremarkable ones.
     pub(super) fn publish(&mut self, losses: &Losses, unreadable: u64, connections: usize, bytes: usize) {
         for ((_, now), (before, counter)) in losses.read().iter().zip(&mut self.losses) {
             counter.increment(now.saturating_sub(*before));
             *before = *now;
+        }
+        let untold = losses.untold();
+        let new = untold.saturating_sub(self.untold);
+        self.untold = untold;
+        self.exchanges.count += new;
+        if new > 0 {
+            self.unrecorded.add(Reason::Skipped(Skipped::Unremarkable).label(), new);
         }
         self.flush();
         self.unreadable.absolute(unreadable);

@@ -102,7 +102,12 @@ impl Receiver for EbpfNetwork {
         Box::pin(async move {
             let is_used = |signal| self.context.outlets.get(signal).is_some();
             let (has_logs, has_metrics) = (is_used(Signal::Logs), is_used(Signal::Metrics));
-            let settings = self.config.settings(self.rules.limits(), has_logs, has_metrics);
+            let settings = self.config.settings(
+                self.rules.limits(),
+                self.rules.remarkable_after(),
+                has_logs,
+                has_metrics,
+            );
             let programs = tokio::task::spawn_blocking(move || Programs::load(&settings))
                 .await
                 .map_err(|error| BuildError::Other(error.to_string()))?

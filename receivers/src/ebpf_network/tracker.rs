@@ -102,6 +102,7 @@ impl Tracker {
                 self.observe(&incident, TcpObservation::Reset(direction));
             }
             Event::Dropped(incident) => self.dropped(&incident),
+            Event::Settled(incident) => self.settled(&incident),
             Event::Execute(execute) => self.table.executed(&execute),
             Event::Fork(process) => self.table.forked(&process),
             Event::Exit(process) => self.followed.ended(process.tgid, process.time),
@@ -219,6 +220,22 @@ impl Tracker {
         parser.extent(Direction::Inbound, incident.received, &mut observed);
         parser.extent(Direction::Outbound, incident.sent, &mut observed);
         parser.close(&mut observed);
+    }
+
+    /// Exchanges passed that nobody asked for.
+    fn settled(&mut self, incident: &Incident) {
+        let Some(connection) = self.connections.get_mut(&incident.socket) else { return };
+        connection.settled(incident.end, incident.retransmits);
+        let Connection { parser, process, ends, pair, recent, .. } = connection;
+        let mut observed = Observed {
+            sinks: &mut self.sinks,
+            ends,
+            process,
+            pair: pair.as_ref(),
+            recent,
+            now: incident.end,
+        };
+        parser.settled(incident.received, incident.sent, &mut observed);
     }
 
     fn retransmitted(&mut self, incident: &Incident) {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod connections;
+mod exchanges;
 mod incidents;
 mod transfers;
 
@@ -10,6 +11,7 @@ use std::io::Read as _;
 pub(crate) use self::{
     calls::connect,
     connections::{CONNECTIONS, FLOOD, FLOOD_MESSAGE},
+    exchanges::{EXCHANGES, REMARKABLE, SLOW, calls as calls_of_exchange},
     transfers::{FILE, LARGE},
 };
 
@@ -60,6 +62,7 @@ fn act() {
         "unanswered" => incidents::unanswered(),
         "same descriptor" => connections::same_descriptor(),
         "older" => connections::older(),
+        "exchanges" => exchanges::exchanges(&argument),
         "flood" => connections::flood(&argument),
         "ports" => connections::ports(&argument),
         "ignored" => connections::ignored(),

@@ -170,6 +170,18 @@ impl Connection {
         }
     }
 
+    /// Says that whole exchanges passed that are of no interest, one at a time, and that the next begins at these offsets.
+    pub fn settled(&mut self, inbound: u64, outbound: u64, observer: &mut impl Observer) {
+        if let State::Unknown { .. } = self.state
+            && self.role != Role::Unknown
+        {
+            self.state = State::Http1(Box::new(Http1::new(self.role, true, self.from_beginning)));
+        }
+        if let State::Http1(http) = &mut self.state {
+            http.settled(inbound, outbound, observer);
+        }
+    }
+
     /// Says how far the stream of a direction reached, so that a loss at its very end is noticed. To be called before
     /// [`Connection::close`] where it is known.
     pub fn extent(&mut self, direction: Direction, offset: u64, observer: &mut impl Observer) {

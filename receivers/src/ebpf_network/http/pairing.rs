@@ -51,6 +51,8 @@ pub(super) struct Http1 {
     pub(super) parked: Parked,
     /// More than one request at a time was seen not so many exchanges ago.
     pub(super) pipelining: u8,
+    /// What the kernel side took for whole exchanges was none.
+    pub(super) disputed: bool,
     pub(super) confirmed: bool,
     pub(super) refuted: bool,
     pub(super) upgraded: bool,
@@ -84,6 +86,7 @@ impl Http1 {
             draining: None,
             parked: Parked::default(),
             pipelining: 0,
+            disputed: false,
             confirmed: false,
             refuted: false,
             upgraded: false,
@@ -127,6 +130,38 @@ impl Http1 {
             (_, true) => self.skip_requests(missing, 0, observer),
             (_, false) => self.skip_responses(missing, 0, observer),
         }
+    }
+
+    /// Exchanges passed one at a time, by what the kernel side has seen, and both streams are at the begin of a message. If
+    /// nothing is open here that proves what is held, as if the next exchange had been seen. If not the two do not agree on
+    /// which response belongs to which request, and until what is seen proves it nothing is taken from the kernel side.
+    pub(super) fn settled(&mut self, inbound: u64, outbound: u64, observer: &mut impl Observer) {
+        let is_open = |stream: &Stream| matches!(stream.state, State::Head | State::Body(_));
+        let is_clean = self.queue.is_empty()
+            && self.parked.is_empty()
+            && !is_open(&self.requests)
+            && !is_open(&self.responses);
+        self.drain(observer);
+        if !is_clean {
+            if self.queue.len() > 1 {
+                self.note_pipelining();
+            }
+            self.disputed = true;
+            self.lose_requests(Loss::Gap, observer);
+            self.lose_responses(Loss::Gap, observer);
+        } else if self.disputed {
+            self.drop_candidate(observer);
+        } else if self.pipelining == 0 {
+            if let Some(held) = self.held.take() {
+                self.settle(held, Some(Ending::Complete), observer);
+            }
+            self.order = Order::Certain;
+            self.confirmed = true;
+        }
+        let requests_inbound = self.role == Role::Server;
+        let is_certain = self.order == Order::Certain;
+        self.requests.settle(if requests_inbound { inbound } else { outbound }, is_certain);
+        self.responses.settle(if requests_inbound { outbound } else { inbound }, is_certain);
     }
 
     pub(super) fn close(&mut self, observer: &mut impl Observer) {

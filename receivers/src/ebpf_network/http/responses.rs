@@ -99,6 +99,7 @@ impl Http1 {
             if let Some(held) = self.held.take() {
                 first.certain = true;
                 self.order = Order::Certain;
+                self.disputed = false;
                 self.settle(held, Some(Ending::Complete), observer);
             }
             if self.queue.len() > 1 && self.order == Order::Certain {

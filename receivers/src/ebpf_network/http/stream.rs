@@ -99,6 +99,16 @@ impl Stream {
         self.recorded = false;
     }
 
+    /// What came before this offset is of no interest. A message begins there.
+    pub(super) fn settle(&mut self, offset: u64, is_certain: bool) {
+        self.next = self.next.max(Some(offset));
+        if is_certain {
+            self.state = State::Start;
+            self.found = false;
+            self.clear_head();
+        }
+    }
+
     /// Where messages begin and end is not known any more.
     pub(super) fn lose(&mut self) {
         self.state = State::Seek;

@@ -1,5 +1,7 @@
 //! Rules ready to decide.
 
+use std::time::Duration;
+
 use regex::{RegexSet, RegexSetBuilder};
 
 use super::{Class, config::RuleConfig, config::SamplingConfig};
@@ -112,6 +114,18 @@ impl Rules {
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// How long an exchange that succeeds (2xx, 3xx) has to last so that some rule can take it; the longest time if none can
+    /// however long it lasts, `None` if some rule can take any.
+    #[must_use]
+    pub fn remarkable_after(&self) -> Option<Duration> {
+        let live = || self.rules.iter().filter(|rule| rule.is_live());
+        if live().any(|rule| rule.threshold > 0 || rule.min_duration == Some(0)) {
+            return None;
+        }
+        let least = live().filter_map(|rule| rule.min_duration).min();
+        Some(least.map_or(Duration::MAX, Duration::from_nanos))
     }
 
     /// What to keep of an exchange, once the head of its request is known.

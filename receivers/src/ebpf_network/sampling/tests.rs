@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 
@@ -47,6 +47,31 @@ fn classes_are_tried_in_order() {
         let sample = Sample::new("/", status, milliseconds * MILLISECOND);
         let class = judged(&rules(config), &sample).ok().map(|(class, _)| class);
         assert_eq!(class, expected, "{config} {status} {milliseconds}");
+    }
+}
+
+#[test]
+fn what_succeeds_sooner_than_remarkable_is_taken_by_no_rule() {
+    let least = Duration::from_millis;
+    for (config, after) in [
+        (r"{}", Some(Duration::MAX)),
+        (r#"{"default":{"min_duration":"300ms"}}"#, Some(least(300))),
+        (
+            r#"{"default":{"min_duration":"300ms"},"rules":[{"uri":"^/a","min_duration":"20ms"}]}"#,
+            Some(least(20)),
+        ),
+        (r#"{"default":{"min_duration":"300ms"},"rules":[{"uri":"^/a"}]}"#, Some(least(300))),
+        (r#"{"default":{"min_duration":"300ms"},"rules":[{"uri":"^/a","ratio":0.01}]}"#, None),
+        (r#"{"default":{"min_duration":"0s"}}"#, None),
+    ] {
+        let rules = rules(config);
+        assert_eq!(rules.remarkable_after(), after, "{config}");
+        let Some(after) = after else { continue };
+        for path in ["/", "/a"] {
+            let nanoseconds = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX).min(1 << 40);
+            let sooner = Sample::new(path, 302, nanoseconds - 1);
+            assert_eq!(judged(&rules, &sooner), Err(Skipped::Unremarkable), "{config}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@ mod damage;
 mod dialogue;
 mod messages;
 mod segmentation;
+mod untold;
 
 use super::*;
 use crate::ebpf_network::{exchange::Ending, socket::Operation};
