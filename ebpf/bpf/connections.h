@@ -16,8 +16,9 @@ struct stream {
 struct unremarkable {
 	__u32 busy;
 	__u8 held;
-	__u8 open;     /* requests that were told, less responses */
-	__u16 padding;
+	__s8 open;     /* requests that were told, less responses */
+	__u8 is_torn;  /* user space does not have all that was told */
+	__u8 padding;
 	__u32 count;   /* not told since something was */
 	__u64 told;    /* when something was told last */
 };

@@ -84,13 +84,14 @@ static __always_inline void fill(struct data_event *event, const struct connecti
 }
 
 /* Tells of a transfer without its content, written where user space reads it. */
-static __always_inline void tell_length(const struct connection *connection, const struct transfer *transfer, __u64 offset)
+static __always_inline void tell_length(struct connection *connection, const struct transfer *transfer, __u64 offset)
 {
 	__u64 wake = wake_up(sizeof(struct data_event));
 	struct data_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
 	if (unlikely(!event)) {
 		count_loss(LOSS_RING_FULL_DATA);
+		mark_torn(connection);
 		return;
 	}
 	fill(event, connection, transfer, offset);
@@ -111,6 +112,7 @@ static __always_inline void tell_content(struct sock *sk, struct connection *con
 	if (unlikely(__sync_lock_test_and_set(&scratch->busy, 1))) {
 		/* The thread that fills it was preempted. */
 		count_loss(LOSS_NESTED);
+		mark_torn(connection);
 		return;
 	}
 	count = copy_first(scratch, buffers->vector, buffers->base, buffers->count, transfer->length);
@@ -131,8 +133,9 @@ static __always_inline void tell_content(struct sock *sk, struct connection *con
 	if (count > MAX_CAPTURE)
 		count = MAX_CAPTURE;
 	scratch->event.captured = count;
-	if (!is_held_back(sk, connection, scratch))
-		tell(&scratch->event, sizeof(scratch->event) + count, LOSS_RING_FULL_DATA);
+	if (!is_held_back(sk, connection, scratch) &&
+	    !tell(&scratch->event, sizeof(scratch->event) + count, LOSS_RING_FULL_DATA))
+		mark_torn(connection);
 	scratch->busy = 0;
 }
 

@@ -22,6 +22,10 @@ static __always_inline void end_held(struct sock *sk, struct connection *connect
 {
 }
 
+static __always_inline void mark_torn(struct connection *connection)
+{
+}
+
 #else
 
 /* The longest that are held, so that with what the kernel adds they take a page. */
@@ -70,13 +74,33 @@ struct {
 	__type(value, __u64);
 } untold SEC(".maps");
 
-/* Threads that share a connection may meet here. */
+/* Threads that share a connection may meet here. Who comes second tells all that it has. */
 static __always_inline bool begin_unremarkable(struct connection *connection)
 {
-	if (likely(!__sync_lock_test_and_set(&connection->unremarkable.busy, 1)))
-		return true;
-	count_loss(LOSS_NESTED);
-	return false;
+	return likely(!__sync_lock_test_and_set(&connection->unremarkable.busy, 1));
+}
+
+/* Not a plain store: the other thread may run on another processor. */
+static __always_inline void end_unremarkable(struct connection *connection)
+{
+	__sync_lock_test_and_set(&connection->unremarkable.busy, 0);
+}
+
+/* Something could not be told: nothing is held until a request has been told since, so that user space sees the gap. */
+static __always_inline void mark_torn(struct connection *connection)
+{
+	connection->unremarkable.is_torn = 1;
+}
+
+/* Whether bytes have moved in a direction that no call told of, as `splice` moves them. */
+static __always_inline bool has_unseen(struct sock *sk, struct connection *connection, __u8 direction)
+{
+	struct stream *stream = &connection->streams[direction & 1];
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tcp || !stream->started)
+		return false;
+	return stream->sequence != (direction == INBOUND ? tcp->copied_seq : tcp->write_seq);
 }
 
 /* Tells that whole exchanges were passed over, and where the next begins in each direction. */
@@ -120,16 +144,16 @@ static __noinline void tell_held(struct sock *sk, struct connection *connection)
 	tell_settled(connection, held->begin[INBOUND], held->begin[OUTBOUND], held->request.event.retransmits);
 	size = sizeof(struct data_event) + held->request.event.captured;
 	asm volatile("" : "+r"(size));
-	if (size <= sizeof(held->request))
-		tell(&held->request, size, LOSS_RING_FULL_DATA);
+	if (size <= sizeof(held->request) && !tell(&held->request, size, LOSS_RING_FULL_DATA))
+		mark_torn(connection);
 	if (state == HELD_REQUEST) {
 		connection->unremarkable.open = 1;
 		return;
 	}
 	size = sizeof(struct data_event) + held->response.event.captured;
 	asm volatile("" : "+r"(size));
-	if (size <= sizeof(held->response))
-		tell(&held->response, size, LOSS_RING_FULL_DATA);
+	if (size <= sizeof(held->response) && !tell(&held->response, size, LOSS_RING_FULL_DATA))
+		mark_torn(connection);
 }
 
 static __always_inline void release_held(struct sock *sk, struct connection *connection)
@@ -138,7 +162,7 @@ static __always_inline void release_held(struct sock *sk, struct connection *con
 		return;
 	if (connection->unremarkable.held)
 		tell_held(sk, connection);
-	connection->unremarkable.busy = 0;
+	end_unremarkable(connection);
 }
 
 /* The connection ends. */
@@ -152,7 +176,7 @@ static __always_inline void end_held(struct sock *sk, struct connection *connect
 	} else if (connection->unremarkable.held == HELD_REQUEST) {
 		tell_held(sk, connection);
 	}
-	connection->unremarkable.busy = 0;
+	end_unremarkable(connection);
 }
 
 /* Whether these are the head of one request with a method that has no body, and nothing else. Others could hide behind it,
@@ -205,9 +229,9 @@ static __noinline bool hold_request(struct sock *sk, struct connection *connecti
 		outbound = scratch->event.offset;
 	if (connection->unremarkable.held == HELD_EXCHANGE) {
 		let_go(connection);
-		if (scratch->event.end - connection->unremarkable.told > SETTLED_EVERY)
+		if ((__s64)(scratch->event.end - connection->unremarkable.told) > (__s64)SETTLED_EVERY)
 			tell_settled(connection, inbound, outbound, scratch->event.retransmits);
-	} else {
+	} else if (!connection->unremarkable.told) {
 		connection->unremarkable.told = scratch->event.end;
 	}
 	asm volatile("" : "+r"(size));
@@ -248,7 +272,7 @@ static __noinline void on_told(struct sock *sk, struct connection *connection, s
 	struct unremarkable *state = &connection->unremarkable;
 	bool begins = may_begin_message(scratch->bytes, scratch->event.captured);
 
-	if (state->held == HELD_EXCHANGE && is_request && begins) {
+	if (state->held == HELD_EXCHANGE && is_request && begins && !has_unseen(sk, connection, !scratch->event.direction)) {
 		__u64 inbound = connection->streams[INBOUND].next, outbound = connection->streams[OUTBOUND].next;
 
 		let_go(connection);
@@ -260,10 +284,14 @@ static __noinline void on_told(struct sock *sk, struct connection *connection, s
 	} else if (state->held) {
 		tell_held(sk, connection);
 	}
-	if (is_request)
-		state->open += begins && state->open < 255;
-	else if (is_response(scratch->bytes, scratch->event.captured) && scratch->bytes[9] != '1')
-		state->open -= state->open > 0;
+	if (is_request) {
+		state->open += begins && state->open < 100;
+		state->is_torn = 0;
+	} else if (is_response(scratch->bytes, scratch->event.captured) && scratch->bytes[9] != '1') {
+		/* One that is seen before its request, unless the request is older than the programs. */
+		if (state->open > 0 || connection->streams[!scratch->event.direction].started)
+			state->open -= state->open > -100;
+	}
 	state->told = scratch->event.end;
 }
 
@@ -278,9 +306,10 @@ static __always_inline bool is_held_back(struct sock *sk, struct connection *con
 		return false;
 	is_request = (event->direction == INBOUND) == (connection->role == ROLE_SERVER);
 	if (is_request) {
-		if (unlikely(state->open) && event->end - state->told > ANSWERED_AFTER)
+		if (unlikely(state->open) && (__s64)(event->end - state->told) > (__s64)ANSWERED_AFTER)
 			state->open = 0;
-		if (is_whole && state->held != HELD_REQUEST && !state->open && is_one_head(scratch, event->captured))
+		if (is_whole && state->held != HELD_REQUEST && !state->open && !state->is_torn &&
+		    !has_unseen(sk, connection, !event->direction) && is_one_head(scratch, event->captured))
 			is_held = hold_request(sk, connection, scratch);
 	} else if (is_whole && state->held == HELD_REQUEST && is_response(scratch->bytes, event->captured) &&
 		   (scratch->bytes[9] == '2' || scratch->bytes[9] == '3')) {
@@ -288,7 +317,7 @@ static __always_inline bool is_held_back(struct sock *sk, struct connection *con
 	}
 	if (!is_held)
 		on_told(sk, connection, scratch, is_request);
-	state->busy = 0;
+	end_unremarkable(connection);
 	return is_held;
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What is told of the act, and how many exchanges are not.
-fn watch(tier: TierChoice) -> (Story, u64) {
+fn watch(tier: TierChoice, act: &str) -> (Story, u64) {
     // What others do on the host would be counted, too.
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let mut watch = Watch::new(&Settings {
@@ -19,7 +19,7 @@ fn watch(tier: TierChoice) -> (Story, u64) {
         ports: vec![port],
         ..Settings::default()
     });
-    let actor = Actor::start_with("exchanges", &port.to_string());
+    let actor = Actor::start_with(act, &port.to_string());
     let story = watch.until_exit(actor.tgid());
     actor.end();
     (story, watch.untold())
@@ -96,7 +96,7 @@ fn what_failed_or_was_slow_or_is_not_plain_is_told() {
         return;
     }
     let _alone = alone();
-    let (story, untold) = watch(TierChoice::A);
+    let (story, untold) = watch(TierChoice::A, "exchanges");
     for is_client in [true, false] {
         // A machine that stands still makes others slow.
         let told = is_exact_but_for_whole_exchanges(&story, is_client);
@@ -114,8 +114,36 @@ fn tier_b_tells_all() {
         return;
     }
     let _alone = alone();
-    let (story, untold) = watch(TierChoice::B);
+    let (story, untold) = watch(TierChoice::B, "exchanges");
     let streams = [false, true].map(|is_inbound| stream(is_inbound, true).concat());
     story.is_exact(&streams[0], &streams[1]);
     assert_eq!(untold, 0);
+}
+
+#[test]
+fn a_connection_that_ends_says_how_far_it_came() {
+    if !is_privileged() {
+        return;
+    }
+    let _alone = alone();
+    for (act, requests) in [("exchanges and end", 0), ("exchanges and a request", 1)] {
+        let (story, untold) = watch(TierChoice::A, act);
+        assert_eq!(untold, 4, "{act}");
+        let whole =
+            |side: usize| (0..2).map(|number| calls_of_exchange(number)[side].concat().len() as u64).sum();
+        let (asked, answered): (u64, u64) = (whole(0), whole(1));
+        for is_client in [true, false] {
+            let socket = story.end(is_client).socket;
+            let settled = story.0.iter().find_map(|told| match told {
+                Told::Settled(settled) if settled.socket == socket => Some([settled.received, settled.sent]),
+                _ => None,
+            });
+            assert_eq!(settled, Some(if is_client { [answered, asked] } else { [asked, answered] }), "{act}");
+            let told: Vec<_> = story.transfers().filter(|transfer| transfer.socket == socket).collect();
+            assert_eq!(told.len(), requests, "{act}");
+            assert!(
+                told.iter().all(|transfer| transfer.offset == asked && transfer.is_outbound == is_client)
+            );
+        }
+    }
 }

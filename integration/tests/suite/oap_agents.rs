@@ -315,7 +315,7 @@ fn complaints(printed: &str) -> Vec<String> {
     // This OAP has no profiles of that kind, and the end is reported when the connection is gone.
     let known = ["Backend doesn't support async-profiler", "Failed to report shutdown event"];
     // At its end the agent closes its connection under the call that a sender may just have begun.
-    let closed = "UNAVAILABLE: Channel shutdownNow invoked";
+    let closed = ["UNAVAILABLE: Channel shutdownNow invoked", "UNAVAILABLE: Channel shutdown invoked"];
     let mut cut_off = HashSet::new();
     let mut lines = printed.lines().peekable();
     let mut found = Vec::new();
@@ -327,7 +327,7 @@ fn complaints(printed: &str) -> Vec<String> {
         }
         let cause = lines.peek().filter(|next| next.contains("Exception: ")).copied().unwrap_or_default();
         let mut is_first_of_its_sender = || cut_off.insert(line.split(' ').nth(4));
-        if !(cause.ends_with(closed) && is_first_of_its_sender()) {
+        if !(closed.iter().any(|closed| cause.ends_with(closed)) && is_first_of_its_sender()) {
             found.push(format!("{line} {cause}"));
         }
     }

@@ -42,8 +42,9 @@ pub struct EbpfNetworkConfig {
     pub max_connections: usize,
     /// Metrics of HTTP and TCP, where the receiver is used in a metrics pipeline.
     pub metrics: MetricsConfig,
-    /// Which exchanges become log records, where the receiver is used in a logs pipeline. In tier A, if it is used in no metrics
-    /// pipeline and no rule has a `ratio`, exchanges that succeed sooner than every `min_duration` never leave the kernel.
+    /// Which exchanges become log records, where the receiver is used in a logs pipeline. In tier A, if it is used in no
+    /// metrics pipeline and no rule has a `ratio`, short exchanges without a request body that succeed sooner than every
+    /// `min_duration` are counted in the kernel and never leave it.
     pub sampling: SamplingConfig,
     /// What is blanked before a record exists, beyond what always is.
     pub redaction: RedactionConfig,

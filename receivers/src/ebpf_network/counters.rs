@@ -4,7 +4,10 @@ use metrics::{Counter, Gauge, counter, gauge};
 use sluice_ebpf::Losses;
 use sluice_pipeline::component::ComponentId;
 
-use super::{http::Loss, record::Reason, sampling::Skipped};
+use super::{http::Loss, record::Reason};
+
+/// The reason of exchanges that no rule could take, whatever else may be said of them.
+const LEFT_IN_KERNEL: &str = "left_in_kernel";
 
 /// Why something that was seen is not handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,7 @@ impl Counters {
         }
     }
 
-    /// Publishes what the kernel has counted, and how much is held. Exchanges that it did not tell are unremarkable ones.
+    /// Publishes what the kernel has counted, and how much is held. Exchanges that it did not tell count as seen.
     pub(super) fn publish(&mut self, losses: &Losses, unreadable: u64, connections: usize, bytes: usize) {
         for ((_, now), (before, counter)) in losses.read().iter().zip(&mut self.losses) {
             counter.increment(now.saturating_sub(*before));
@@ -113,7 +116,7 @@ impl Counters {
         self.untold = untold;
         self.exchanges.count += new;
         if new > 0 {
-            self.unrecorded.add(Reason::Skipped(Skipped::Unremarkable).label(), new);
+            self.unrecorded.add(LEFT_IN_KERNEL, new);
         }
         self.flush();
         self.unreadable.absolute(unreadable);

@@ -53,3 +53,29 @@ pub(super) fn exchanges(port: &str) {
     }
     send(&client, &server, &calls(EXCHANGES)[0]);
 }
+
+/// Two exchanges over the port given, then the connection ends.
+pub(super) fn exchanges_and_end(port: &str) {
+    let (client, server) = connect_at(port.parse().unwrap());
+    for number in 0..2 {
+        let [requests, responses] = calls(number);
+        write(&client, &requests[0]);
+        read_all(&server, requests[0].len());
+        write(&server, &responses[0]);
+        read_all(&client, responses[0].len());
+    }
+}
+
+/// The same, and one more request, which stays without an answer.
+pub(super) fn exchanges_and_a_request(port: &str) {
+    let (client, server) = connect_at(port.parse().unwrap());
+    for number in 0..3 {
+        let [requests, responses] = calls(number);
+        write(&client, &requests[0]);
+        read_all(&server, requests[0].len());
+        if number < 2 {
+            write(&server, &responses[0]);
+            read_all(&client, responses[0].len());
+        }
+    }
+}

@@ -62,6 +62,8 @@ fn act() {
         "unanswered" => incidents::unanswered(),
         "same descriptor" => connections::same_descriptor(),
         "older" => connections::older(),
+        "exchanges and end" => exchanges::exchanges_and_end(&argument),
+        "exchanges and a request" => exchanges::exchanges_and_a_request(&argument),
         "exchanges" => exchanges::exchanges(&argument),
         "flood" => connections::flood(&argument),
         "ports" => connections::ports(&argument),

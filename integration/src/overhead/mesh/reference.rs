@@ -38,12 +38,12 @@ impl Reference {
         server.wait_until_listening(nginx, PATIENCE)?;
         let mut proxy = envoy::start(envoy, folder.path(), front, nginx, (nginx, None))?;
         proxy.wait_until_listening(front, PATIENCE)?;
-        wrk(front, WARM_UP)?;
         Ok(Self { _folder: folder, server, proxy, front })
     }
 
-    /// Measures for so many seconds.
+    /// Measures for so many seconds, warmed up as what it is compared with.
     pub(super) fn load(&self, seconds: u64) -> Outcome<Load> {
+        wrk(self.front, WARM_UP)?;
         let all = [&self.server, &self.proxy];
         let before = CpuTime::read(&all)?;
         let requests = wrk(self.front, &format!("-d{seconds}s"))?;

@@ -27,7 +27,10 @@ struct Told {
 struct Kernel<'f> {
     seen: Fixture,
     held: Held,
-    open: u32,
+    open: i32,
+    is_torn: bool,
+    /// Those before the first that was seen may be older.
+    has_requests: bool,
     passed: u32,
     untold: usize,
     losses: Box<dyn Iterator<Item = bool> + 'f>,
@@ -36,7 +39,17 @@ struct Kernel<'f> {
 impl<'f> Kernel<'f> {
     fn new(seen: Fixture, losses: &'f [bool]) -> Self {
         let losses = Box::new(losses.iter().copied().cycle());
-        Self { seen, held: Held::Nothing, open: 0, passed: 0, untold: 0, losses }
+        let has_requests = seen.offsets == [0, 0];
+        Self {
+            seen,
+            held: Held::Nothing,
+            open: 0,
+            is_torn: false,
+            has_requests,
+            passed: 0,
+            untold: 0,
+            losses,
+        }
     }
 
     fn call(&mut self, step: &Step) {
@@ -47,9 +60,10 @@ impl<'f> Kernel<'f> {
         self.seen.lose(step.direction, step.bytes.len());
         let is_request = step.direction == Direction::Inbound;
         let bytes = step.bytes.as_slice();
+        self.has_requests |= is_request;
         self.held = match std::mem::take(&mut self.held) {
-            Held::Nothing if is_request && self.open == 0 && is_one_head(bytes) => Held::Request(call),
-            Held::Exchange(..) if is_request && self.open == 0 && is_one_head(bytes) => {
+            Held::Nothing if is_request && self.may_hold(bytes) => Held::Request(call),
+            Held::Exchange(..) if is_request && self.may_hold(bytes) => {
                 self.let_go();
                 Held::Request(call)
             }
@@ -64,17 +78,23 @@ impl<'f> Kernel<'f> {
                 } else {
                     self.release(held);
                 }
-                match is_request {
-                    true => self.open += u32::from(begins_request(bytes)),
-                    false if bytes.starts_with(b"HTTP/1.") && bytes.get(9) != Some(&b'1') => {
-                        self.open = self.open.saturating_sub(1);
-                    }
-                    false => {}
+                if is_request {
+                    self.open += i32::from(begins_request(bytes));
+                    self.is_torn = false;
+                } else if bytes.starts_with(b"HTTP/1.")
+                    && bytes.get(9) != Some(&b'1')
+                    && (self.open > 0 || self.has_requests)
+                {
+                    self.open -= 1;
                 }
                 self.tell(&call);
                 Held::Nothing
             }
         };
+    }
+
+    fn may_hold(&self, bytes: &[u8]) -> bool {
+        self.open == 0 && !self.is_torn && is_one_head(bytes)
     }
 
     fn let_go(&mut self) {
@@ -105,7 +125,9 @@ impl<'f> Kernel<'f> {
     }
 
     fn tell(&mut self, call: &Told) {
-        if !self.losses.next().unwrap() {
+        if self.losses.next().unwrap() {
+            self.is_torn = true;
+        } else {
             self.seen.segment(call.direction, call.offset, &call.bytes, call.bytes.len());
         }
     }
@@ -249,4 +271,46 @@ fn a_sliding_window_that_began_in_one_call_is_not_paired_wrongly() {
         assert_eq!(exchange.request.as_bytes()[5..], exchange.response_body, "{exchange:?}");
     }
     assert!(seen.record.losses.contains(&Loss::Pipelined), "what is not told is counted");
+}
+
+#[test]
+fn after_a_loss_what_fails_is_told_again() {
+    for (lost, other) in (0..8).flat_map(|lost| [(lost, lost), (lost, lost + 1)]) {
+        let losses: Vec<_> = (0..1000).map(|event| event == lost || event == other).collect();
+        let mut kernel = Kernel::new(Fixture::new(), &losses);
+        for number in 0..100 {
+            kernel.call(&step(Direction::Inbound, get(&format!("/{number}"))));
+            kernel
+                .call(&step(Direction::Outbound, if number % 10 == 5 { BROKEN.to_owned() } else { ok("x") }));
+        }
+        let (seen, _) = kernel.close();
+        let told: Vec<_> = seen.endings().iter().map(|(request, ..)| request.to_string()).collect();
+        for number in [55, 65, 75, 85, 95] {
+            assert!(told.contains(&format!("GET /{number}")), "{lost} and {other} were lost: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_response_that_is_seen_before_its_request_is_told_at_once() {
+    let mut kernel = Kernel::new(Fixture::new(), &[false]);
+    for number in 0..30 {
+        let calls = [
+            step(Direction::Inbound, get(&format!("/{number}"))),
+            step(Direction::Outbound, if number == 15 { BROKEN.to_owned() } else { ok("x") }),
+        ];
+        if number == 15 {
+            calls.iter().rev().for_each(|call| kernel.call(call))
+        } else {
+            calls.iter().for_each(|call| kernel.call(call))
+        }
+        if number == 15 {
+            // The one before is told, too: it might have been its response that went on.
+            let expected =
+                [("GET /14", Some(200), Ending::Complete), ("GET /15", Some(503), Ending::Complete)];
+            assert_eq!(kernel.seen.endings(), expected);
+        }
+    }
+    let (seen, untold) = kernel.close();
+    assert_eq!((seen.record.exchanges.len(), untold), (2, 28));
 }
