@@ -113,12 +113,10 @@ impl Tracker {
         let Some(connection) = self.connections.get_mut(&data.socket) else { return };
         let segment = connection.segment(data);
         let retransmits = connection.retransmitted(data.retransmits);
-        let Connection { parser, process, ends, pair, recent, .. } = connection;
-        if let (Some(aggregator), Some(pair)) = (&mut self.sinks.aggregator, &*pair) {
-            aggregator.tcp_on(pair, recent, TcpObservation::of(&segment, retransmits));
+        if let (Some(aggregator), Some(pair)) = (&mut self.sinks.aggregator, &connection.pair) {
+            aggregator.tcp_on(pair, &mut connection.recent, TcpObservation::of(&segment, retransmits));
         }
-        let mut observed =
-            Observed { sinks: &mut self.sinks, ends, process, pair: pair.as_ref(), recent, now: data.end };
+        let (parser, mut observed) = self.sinks.observe(connection, data.end);
         parser.segment(&segment, &mut observed);
     }
 
@@ -208,15 +206,7 @@ impl Tracker {
         if let (Some(aggregator), Some(pair)) = (&mut self.sinks.aggregator, &connection.pair) {
             aggregator.tcp(pair, TcpObservation::Closed);
         }
-        let Connection { parser, process, ends, pair, recent, .. } = &mut connection;
-        let mut observed = Observed {
-            sinks: &mut self.sinks,
-            ends,
-            process,
-            pair: pair.as_ref(),
-            recent,
-            now: incident.end,
-        };
+        let (parser, mut observed) = self.sinks.observe(&mut connection, incident.end);
         parser.extent(Direction::Inbound, incident.received, &mut observed);
         parser.extent(Direction::Outbound, incident.sent, &mut observed);
         parser.close(&mut observed);
@@ -226,15 +216,7 @@ impl Tracker {
     fn settled(&mut self, incident: &Incident) {
         let Some(connection) = self.connections.get_mut(&incident.socket) else { return };
         connection.settled(incident.end, incident.retransmits);
-        let Connection { parser, process, ends, pair, recent, .. } = connection;
-        let mut observed = Observed {
-            sinks: &mut self.sinks,
-            ends,
-            process,
-            pair: pair.as_ref(),
-            recent,
-            now: incident.end,
-        };
+        let (parser, mut observed) = self.sinks.observe(connection, incident.end);
         parser.settled(incident.received, incident.sent, &mut observed);
     }
 
@@ -278,8 +260,8 @@ impl Tracker {
             let quiet = now.saturating_sub(connection.last);
             if quiet > IDLE && !connection.is_idle {
                 connection.is_idle = true;
-                let Connection { parser, process, ends, pair, recent, .. } = connection;
-                parser.idle(&mut Observed { sinks, ends, process, pair: pair.as_ref(), recent, now });
+                let (parser, mut observed) = sinks.observe(connection, now);
+                parser.idle(&mut observed);
             }
             bytes += connection.parser.memory();
             quiet < FORGOTTEN
@@ -291,6 +273,18 @@ impl Tracker {
     /// How many connections are followed.
     pub(super) fn connections(&self) -> usize {
         self.connections.len()
+    }
+}
+
+impl Sinks {
+    /// The parser of a connection, and what it tells its findings.
+    fn observe<'t>(
+        &'t mut self,
+        connection: &'t mut Connection,
+        now: u64,
+    ) -> (&'t mut http::Connection, Observed<'t>) {
+        let Connection { parser, process, ends, pair, recent, .. } = connection;
+        (parser, Observed { sinks: self, ends, process, pair: pair.as_ref(), recent, now })
     }
 }
 

@@ -54,28 +54,19 @@ pub(super) fn exchanges(port: &str) {
     send(&client, &server, &calls(EXCHANGES)[0]);
 }
 
-/// Two exchanges over the port given, then the connection ends.
-pub(super) fn exchanges_and_end(port: &str) {
+/// Two exchanges over the port given, and, if so asked, one more request, which stays without an answer.
+pub(super) fn exchanges_that_end(port: &str, with_a_request: bool) {
     let (client, server) = connect_at(port.parse().unwrap());
+    let send = |from: &TcpStream, to: &TcpStream, call: &[u8]| {
+        write(from, call);
+        read_all(to, call.len());
+    };
     for number in 0..2 {
         let [requests, responses] = calls(number);
-        write(&client, &requests[0]);
-        read_all(&server, requests[0].len());
-        write(&server, &responses[0]);
-        read_all(&client, responses[0].len());
+        send(&client, &server, &requests[0]);
+        send(&server, &client, &responses[0]);
     }
-}
-
-/// The same, and one more request, which stays without an answer.
-pub(super) fn exchanges_and_a_request(port: &str) {
-    let (client, server) = connect_at(port.parse().unwrap());
-    for number in 0..3 {
-        let [requests, responses] = calls(number);
-        write(&client, &requests[0]);
-        read_all(&server, requests[0].len());
-        if number < 2 {
-            write(&server, &responses[0]);
-            read_all(&client, responses[0].len());
-        }
+    if with_a_request {
+        send(&client, &server, &calls(2)[0][0]);
     }
 }
