@@ -91,14 +91,13 @@ static __always_inline bool is_tcp(struct sock *sk)
 	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
 }
 
-static __always_inline bool has_watched_port(struct sock *sk)
+/* Ports as TCP has them: the local one is of the host's order, the peer's of the network's. */
+static __always_inline bool is_watched_port(__u16 local, __u16 network_peer)
 {
-	__u16 local, peer;
+	__u16 peer = bpf_ntohs(network_peer);
 
 	if (!port_count)
 		return true;
-	local = BPF_CORE_READ(sk, __sk_common.skc_num);
-	peer = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	for (int i = 0; i < MAX_PORTS; i++) {
 		if (i >= port_count)
 			return false;
@@ -106,6 +105,18 @@ static __always_inline bool has_watched_port(struct sock *sk)
 			return true;
 	}
 	return false;
+}
+
+/* Whether its ports leave a socket out, before what is stored of it is looked up, which takes longer. One that TCP has closed may
+ * have lost its own port and still hold something to read. */
+static __always_inline bool is_left_out(__u16 local, __u16 network_peer)
+{
+	return local && !is_watched_port(local, network_peer);
+}
+
+static __always_inline bool has_watched_port(struct sock *sk)
+{
+	return is_watched_port(BPF_CORE_READ(sk, __sk_common.skc_num), BPF_CORE_READ(sk, __sk_common.skc_dport));
 }
 
 /* What is stored for the socket. */

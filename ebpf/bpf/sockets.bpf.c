@@ -24,6 +24,8 @@ static __always_inline int on_socket(struct sock *sk, int result, int flags, __u
 	transfer.tgid = task->tgid;
 	if (!is_watched(transfer.tgid) || unlikely(!is_complete()))
 		return 0;
+	if (is_left_out(sk->__sk_common.skc_num, sk->__sk_common.skc_dport))
+		return 0;
 	connection = connection_or_new(sk);
 	if (!connection || connection->ignored)
 		return 0;

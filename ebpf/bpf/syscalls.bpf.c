@@ -103,6 +103,7 @@ static __always_inline struct sock *socket_at(struct task_struct *task, __u64 de
 /* What is read of any socket. */
 struct common {
 	__be16 peer_port;
+	__u16 local_port;
 	__u16 family;
 	unsigned long flags;
 };
@@ -114,12 +115,14 @@ static __always_inline bool read_common(struct common *common, struct sock *sk)
 	if (bpf_core_field_offset(struct sock_common, skc_flags) + sizeof(common->flags) > SOCKET_BYTES) {
 		common->flags = BPF_CORE_READ(sk, __sk_common.skc_flags);
 		common->peer_port = BPF_CORE_READ(sk, __sk_common.skc_dport);
+		common->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
 		common->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 		return true;
 	}
 	if (bpf_probe_read_kernel(bytes, sizeof(bytes), sk))
 		return false;
 	common->peer_port = field_at(bytes, struct sock_common, skc_dport);
+	common->local_port = field_at(bytes, struct sock_common, skc_num);
 	common->family = field_at(bytes, struct sock_common, skc_family);
 	common->flags = field_at(bytes, struct sock_common, skc_flags);
 	return true;
@@ -177,6 +180,8 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long result)
 		return 0;
 	sk = socket_at(task, call.descriptor);
 	if (!sk || !read_common(&common, sk) || (common.family != AF_INET && common.family != AF_INET6))
+		return 0;
+	if (is_left_out(common.local_port, common.peer_port))
 		return 0;
 	/* Where there is one of this peer, the protocol has been looked at. */
 	connection = stored_connection(sk);
