@@ -10,13 +10,13 @@ use sluice_integration::{
     overhead::{self, Round, SCENARIOS, mesh},
 };
 
-/// wrk flat out against nginx, without Sluice and with it, interleaved. Needs root, nginx and wrk.
+/// wrk flat out against nginx, with Sluice and without in turns. Needs root, nginx and wrk.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     group: Option<Group>,
-    /// Scenarios to run beside the bare one; all if none is named.
+    /// Scenarios to run; all if none is named.
     scenarios: Vec<String>,
     #[command(flatten)]
     rounds: Rounds,
@@ -74,30 +74,29 @@ fn main() -> Outcome<()> {
 /// What tracing costs a proxy.
 fn proxy(options: &Rounds, envoy: Option<PathBuf>) -> Outcome<()> {
     let (sluice, envoy) = (options.sluice()?, envoy.map_or_else(mesh::fetched_envoy, Ok)?);
-    let reference = mesh::Reference::start(&envoy)?;
     let mut rounds: BTreeMap<&str, Vec<mesh::Round>> = BTreeMap::new();
     for number in 1..=options.rounds {
         for scenario in to_and_fro(mesh::SCENARIOS, number) {
             eprintln!("round {number} of {}: {}", options.rounds, scenario.name);
-            let round = mesh::round(scenario, &sluice, &envoy, options.seconds, &reference)?;
+            let round = mesh::round(scenario, &sluice, &envoy, options.seconds)?;
             rounds.entry(scenario.name).or_default().push(round);
         }
     }
     std::fs::write(&options.json, serde_json::to_string_pretty(&rounds)?)?;
 
     println!(
-        "| Envoy before nginx | requests/s | of untraced | quartiles | CPU a request, us | of untraced | quartiles | Sluice's own, us | its programs', us | spans a request |"
+        "| Envoy before nginx | requests/s | of untraced | sure within | CPU a request, us | untraced | Sluice's own, us | its programs', us | spans a request |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
     for scenario in mesh::SCENARIOS {
         let of = |value: fn(&mesh::Round) -> f64| median(&rounds[scenario.name], value);
         println!(
-            "| {} | {:.0} | {} | {:.1} | {} | {:.2} | {:.2} | {:.3} |",
+            "| {} | {:.0} | {} | {:.1} | {:.1} | {:.2} | {:.2} | {:.3} |",
             scenario.what,
             of(|round| round.rate),
-            shares(&rounds[scenario.name], |round| round.rate / round.untraced_rate),
+            shares(&rounds[scenario.name]),
             of(|round| round.cpu),
-            shares(&rounds[scenario.name], |round| round.untraced_cpu / round.cpu),
+            of(|round| round.untraced_cpu),
             of(|round| round.sluice),
             of(|round| round.programs),
             of(|round| share(round.spans, round.requests)),
@@ -105,9 +104,11 @@ fn proxy(options: &Rounds, envoy: Option<PathBuf>) -> Outcome<()> {
     }
     let events = &rounds["events"];
     println!(
-        "\nOf the slow and failed requests, {:.1} % have a record of their exchange, with its content; {:.0} a round are on spans of the 1 %.\n\
-         Exchanges seen: {:.3} for each request; events lost: {:.0}. CPU is that of Envoy, nginx, wrk and Sluice; its share of the\n\
-         untraced is the rate that it leaves room for on processors that do nothing else.",
+        "\nEach turn of a tenth of a second is compared with the turn of an untraced proxy of the same kind beside it; the median of\n\
+         all, and where it lies with 95 % certainty. The {:.2} us that Sluice's programs cost the untraced proxy are taken off.\n\
+         Of the slow and failed requests, {:.1} % have a record of their exchange, with its content; {:.0} a round are on spans of the 1 %.\n\
+         Exchanges seen: {:.3} for each request; events lost: {:.0}. CPU is that of Envoy, nginx and wrk.",
+        median(events, |round| round.untraced_programs),
         median(events, |round| share(round.recorded, round.remarkable)) * 100.0,
         median(events, |round| share(round.events, 2)),
         median(events, |round| share(round.exchanges, round.requests)),
@@ -122,13 +123,16 @@ fn to_and_fro<S>(scenarios: &[S], round: usize) -> Vec<&S> {
     if round.is_multiple_of(2) { forward.rev().collect() } else { forward.collect() }
 }
 
-/// The median and the quartiles of a share of what is untraced, which was measured right before and after each round: the
-/// machine is not the same for long.
-fn shares(rounds: &[mesh::Round], share: impl Fn(&mesh::Round) -> f64) -> String {
-    let mut shares: Vec<f64> = rounds.iter().map(|round| share(round) * 100.0).collect();
+/// The median of the shares of all turns, and the bounds that it lies within with 95 % certainty, whatever their distribution.
+fn shares(rounds: &[mesh::Round]) -> String {
+    let mut shares: Vec<f64> =
+        rounds.iter().flat_map(|round| &round.shares).map(|share| share * 100.0).collect();
     shares.sort_by(f64::total_cmp);
-    let at = |quarters: usize| shares.get((shares.len() - 1) * quarters / 4).copied().unwrap_or(f64::NAN);
-    format!("{:.0} % | {:.0} - {:.0} %", at(2), at(1), at(3))
+    let middle = shares.len() / 2;
+    // Of n values, the number below the median is binomially distributed, with a standard deviation of half the root of n.
+    let around = shares.len().isqrt();
+    let at = |place: usize| shares.get(place).copied().unwrap_or(f64::NAN);
+    format!("{:.1} % | {:.1} - {:.1} %", at(middle), at(middle.saturating_sub(around)), at(middle + around))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]
@@ -143,7 +147,7 @@ fn nginx(chosen: &[String], options: &Rounds) -> Outcome<()> {
         let known: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         return Err(format!("no scenario is called {unknown}; there are {}", known.join(", ")).into());
     }
-    let chosen = |name: &str| name == "none" || chosen.is_empty() || chosen.iter().any(|one| one == name);
+    let chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
     let scenarios: Vec<_> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
     let mut rounds: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
     for number in 1..=options.rounds {
@@ -161,31 +165,35 @@ fn nginx(chosen: &[String], options: &Rounds) -> Outcome<()> {
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     for scenario in scenarios {
         let of = |value: fn(&Round) -> f64| median(&rounds[scenario.name], value);
-        // Of the same round, since the machine is not the same for long.
-        let cpu = |round: &Round| round.user + round.system;
-        let pairs = rounds[scenario.name].iter().zip(&rounds["none"]);
-        let mut more: Vec<f64> = pairs.map(|(round, bare)| (cpu(round) / cpu(bare) - 1.0) * 100.0).collect();
+        let mut more: Vec<f64> = rounds[scenario.name].iter().map(more).collect();
         more.sort_by(f64::total_cmp);
         let [Some(least), Some(most)] = [more.first(), more.last()] else { continue };
         println!(
-            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:+.1} % | {:+.0} % | {least:+.0} - {most:+.0} % | {:.2} | {:.0} |",
+            "| {} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:+.1} % | {:+.1} % | {least:+.1} - {most:+.1} % | {:.2} | {:.0} |",
             scenario.what,
             of(|round| round.rate),
             of(|round| round.user),
             of(|round| round.system),
             of(|round| round.sluice),
             of(|round| round.programs),
-            (of(|round| round.sluice) + of(|round| round.programs)) / median(&rounds["none"], cpu) * 100.0,
-            median(&more, |more| *more),
+            of(|round| (round.sluice + round.programs) / round.cpu_alone()) * 100.0,
+            overhead::median(more.clone()),
             of(seen),
             of(lost),
         );
     }
     println!(
-        "\nCPU is that of nginx, wrk and Sluice for a request. Sluice's own and its programs' run time in the kernel are measured\n\
-         apart; both are in per cent of the bare CPU. Exchanges seen are for each request, 2 at both ends."
+        "\nCPU is that of nginx and wrk for a request, and of Sluice where it is compared: with an nginx beside it that is not\n\
+         watched, in turns of a tenth of a second; what Sluice's programs cost that one is taken off. Sluice's own and its\n\
+         programs' run time in the kernel are measured apart; both are in per cent of the bare CPU. Exchanges seen are for each\n\
+         request, 2 at both ends."
     );
     Ok(())
+}
+
+/// CPU for a request beyond what it takes without Sluice, in per cent.
+fn more(round: &Round) -> f64 {
+    (round.cpu() / round.cpu_alone() - 1.0) * 100.0
 }
 
 fn seen(round: &Round) -> f64 {
@@ -197,7 +205,5 @@ fn lost(round: &Round) -> f64 {
 }
 
 fn median<R>(rounds: &[R], value: impl Fn(&R) -> f64) -> f64 {
-    let mut values: Vec<f64> = rounds.iter().map(value).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    overhead::median(rounds.iter().map(value).collect())
 }

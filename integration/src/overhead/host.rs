@@ -20,28 +20,34 @@ pub(super) struct CpuTime {
 }
 
 impl CpuTime {
-    /// Of these, with all their threads, and of the children that this program has waited for.
+    /// Of these, with all their threads.
     pub(super) fn read(processes: &[&Process]) -> Outcome<Self> {
-        let mut sum = times("self", WAITED_FOR)?;
-        for process in processes {
-            let own = times(&process.id().to_string(), OWN)?;
-            sum = Self { user: sum.user + own.user, system: sum.system + own.system };
-        }
-        Ok(sum)
+        processes.iter().try_fold(Self::default(), |sum, process| Ok(sum.and(times(process.id())?)))
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { user: self.user + other.user, system: self.system + other.system }
+    }
+
+    pub(super) fn less(self, other: Self) -> Self {
+        Self { user: self.user.saturating_sub(other.user), system: self.system.saturating_sub(other.system) }
     }
 }
 
 /// Fields of `/proc/PID/stat` before `utime`, counted after the parenthesised name, which may hold anything.
-const OWN: usize = 11;
-/// Those before `cutime`.
-const WAITED_FOR: usize = 13;
+const BEFORE_TIMES: usize = 11;
 
 /// User and system time of a process.
-fn times(process: &str, before: usize) -> Outcome<CpuTime> {
+fn times(process: u32) -> Outcome<CpuTime> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_ascii_whitespace());
-    let ticks: Vec<u32> =
-        fields.into_iter().flatten().skip(before).take(2).filter_map(|field| field.parse().ok()).collect();
+    let ticks: Vec<u32> = fields
+        .into_iter()
+        .flatten()
+        .skip(BEFORE_TIMES)
+        .take(2)
+        .filter_map(|field| field.parse().ok())
+        .collect();
     let [user, system] = ticks[..] else { return Err("/proc/pid/stat has an unknown form".into()) };
     Ok(CpuTime { user: TICK * user, system: TICK * system })
 }

@@ -4,19 +4,19 @@ mod host;
 pub mod mesh;
 mod programs;
 mod scenario;
+mod turns;
 
 use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
 pub use scenario::{SCENARIOS, Scenario};
 use serde::Serialize;
 
-use self::{host::CpuTime, programs::Counting};
+use self::{programs::Counting, turns::Load};
 use crate::{
     Outcome,
     process::{Process, free_address, tied},
@@ -25,19 +25,23 @@ use crate::{
 /// How long a program may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One measurement.
+/// One measurement: a watched nginx and one beside it that is not, in turns.
 #[derive(Clone, Debug, Serialize)]
 pub struct Round {
     /// Requests a second that wrk got answered.
     pub rate: f64,
-    /// CPU time of nginx, wrk and Sluice for a request, in microseconds, in user mode.
+    /// CPU time of nginx and wrk for a request, in microseconds, in user mode.
     pub user: f64,
     /// The same in the kernel.
     pub system: f64,
+    /// The same of the nginx that is not watched, in both modes.
+    pub bare: f64,
     /// CPU time of Sluice alone for a request, in microseconds.
     pub sluice: f64,
     /// Time that Sluice's programs ran in the kernel for a request, in microseconds, when that was measured.
     pub programs: f64,
+    /// The same for a request to the nginx that is not watched.
+    pub bare_programs: f64,
     /// Requests that wrk got answered.
     pub requests: u64,
     /// Exchanges that Sluice saw, of one side or both.
@@ -46,63 +50,80 @@ pub struct Round {
     pub lost: u64,
 }
 
-/// Runs a round: nginx with one worker, wrk with 32 connections, both on all processors.
+impl Round {
+    /// CPU time of all for a request, in microseconds.
+    #[must_use]
+    pub fn cpu(&self) -> f64 {
+        self.user + self.system + self.sluice
+    }
+
+    /// The same of an nginx on a host without Sluice: its programs look at every transfer, if only to leave it alone.
+    #[must_use]
+    pub fn cpu_alone(&self) -> f64 {
+        self.bare - or_nothing(self.bare_programs)
+    }
+}
+
+/// What could not be measured is not taken off.
+fn or_nothing(measured: f64) -> f64 {
+    if measured.is_finite() { measured } else { 0.0 }
+}
+
+/// Sent by wrk, so that exchanges are of traces.
+const TRACE_CONTEXT: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const CONNECTIONS: u32 = 32;
+
+/// Runs a round: two nginx with one worker each, a wrk with 32 connections for each, all on all processors.
 ///
 /// # Errors
 /// What could not be started or read.
 pub fn round(scenario: &Scenario, sluice: &Path, seconds: u64) -> Outcome<Round> {
-    let folder = tempfile::tempdir()?;
-    let nginx = free_address()?;
-    let mut server = start_nginx(folder.path(), nginx)?;
+    let (folder, beside) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let (nginx, bare_nginx) = (free_address()?, free_address()?);
+    let (mut server, mut bare_server) =
+        (start_nginx(folder.path(), nginx)?, start_nginx(beside.path(), bare_nginx)?);
     server.wait_until_listening(nginx, PATIENCE)?;
+    bare_server.wait_until_listening(bare_nginx, PATIENCE)?;
     let telemetry = free_address()?;
-    let collector = match scenario.config(telemetry, folder.path()) {
+    let collector = match scenario.config(nginx, telemetry, folder.path()) {
         Some(config) => Some(start_sluice(sluice, folder.path(), &config, telemetry)?),
         None => None,
     };
-    let all: Vec<&Process> = [&server].into_iter().chain(&collector).collect();
-    let before = (CpuTime::read(&all)?, usage(collector.as_ref())?);
-    let requests = wrk(nginx, seconds)?;
-    let after = (CpuTime::read(&all)?, usage(collector.as_ref())?);
-    let counted = match &collector {
+    let load = Load::start(nginx, nginx, CONNECTIONS, Some(TRACE_CONTEXT), folder.path())?;
+    let bare_load = Load::start(bare_nginx, bare_nginx, CONNECTIONS, Some(TRACE_CONTEXT), beside.path())?;
+
+    let before = (load.served()?, usage(collector.as_ref())?);
+    let [bare, watched] = turns::alternate([(&bare_load, &[&bare_server]), (&load, &[&server])], seconds)?;
+    let after = (load.served()?, usage(collector.as_ref())?);
+    let served = load.served()?;
+    let (exchanges, lost) = match &collector {
         Some(_) => counters(telemetry)?,
         None => (0, 0),
     };
-    let programs = match &collector {
-        Some(collector) => measure_programs(collector, || wrk(nginx, 1))?,
-        None => 0.0,
-    };
-    let each = |time: Duration| microseconds_each(time, requests);
+    let programs = measure_programs(collector.as_ref(), &load)?;
+    let bare_programs = measure_programs(collector.as_ref(), &bare_load)?;
+    let [user, system] = watched.cpu_each();
     Ok(Round {
-        rate: precise(requests) / Duration::from_secs(seconds).as_secs_f64(),
-        user: each(after.0.user.saturating_sub(before.0.user)),
-        system: each(after.0.system.saturating_sub(before.0.system)),
-        sluice: each(after.1.saturating_sub(before.1)),
+        rate: median(watched.rates),
+        user,
+        system,
+        bare: bare.cpu_each().iter().sum(),
+        sluice: microseconds_each(after.1.saturating_sub(before.1), after.0 - before.0),
         programs,
-        requests,
-        exchanges: counted.0,
-        lost: counted.1,
+        bare_programs,
+        requests: served,
+        exchanges,
+        lost,
     })
 }
 
-/// Requests that were answered.
-fn wrk(server: SocketAddr, seconds: u64) -> Outcome<u64> {
-    let output = Command::new("wrk")
-        .args(["-t1", "-c32", &format!("-d{seconds}s"), "-H"])
-        .arg("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-        .arg(format!("http://{server}/"))
-        .output()
-        .map_err(|error| format!("cannot run wrk (Debian: wrk): {error}"))?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    requests(&told).ok_or_else(|| format!("wrk printed no requests: {told}").into())
-}
-
-/// The run time of Sluice's programs for each of the requests that `load` answers, in microseconds; not a number where the
-/// kernel may not be told to count it.
-fn measure_programs(collector: &Process, load: impl FnOnce() -> Outcome<u64>) -> Outcome<f64> {
+/// The run time of Sluice's programs for each request of a load, in microseconds; not a number where the kernel may not be
+/// told to count it.
+fn measure_programs(collector: Option<&Process>, load: &Load) -> Outcome<f64> {
+    let Some(collector) = collector else { return Ok(0.0) };
     let Ok(_counting) = Counting::begin() else { return Ok(f64::NAN) };
     let before = programs::run_time(collector)?;
-    let requests = load()?;
+    let requests = load.run(Duration::from_secs(1))?;
     Ok(microseconds_each(programs::run_time(collector)?.saturating_sub(before), requests))
 }
 
@@ -122,7 +143,11 @@ fn start_nginx(folder: &Path, address: SocketAddr) -> Outcome<Process> {
                access_log off; keepalive_requests 100000000;
                client_body_temp_path {place}/1; proxy_temp_path {place}/2; fastcgi_temp_path {place}/3;
                uwsgi_temp_path {place}/4; scgi_temp_path {place}/5;
-               server {{ listen {address}; location / {{ return 200 'hello from nginx'; }} }}
+               server {{
+                 listen {address};
+                 location / {{ return 200 'hello from nginx'; }}
+                 location = /status {{ stub_status; }}
+               }}
              }}"
         ),
     )?;
@@ -147,11 +172,6 @@ fn usage(process: Option<&Process>) -> Outcome<Duration> {
     process.map_or(Ok(Duration::ZERO), |process| Ok(process.usage()?.cpu))
 }
 
-/// `123456 requests in 4.00s, 20.11MB read`.
-fn requests(told: &str) -> Option<u64> {
-    told.lines().find_map(|line| line.split_once(" requests in "))?.0.trim().parse().ok()
-}
-
 /// Exchanges seen and events lost, by Sluice's own metrics. The last are taken from the ring a moment later.
 fn counters(telemetry: SocketAddr) -> Outcome<(u64, u64)> {
     let mut last = None;
@@ -165,6 +185,13 @@ fn counters(telemetry: SocketAddr) -> Outcome<(u64, u64)> {
         }
         last = Some(now);
     }
+}
+
+/// The one in the middle.
+#[must_use]
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]

@@ -47,17 +47,21 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 impl Scenario {
-    /// The configuration; `None` for no Sluice.
-    pub(super) fn config(&self, telemetry: SocketAddr, folder: &Path) -> Option<String> {
+    /// The configuration, which names nginx's folder and address: another one runs beside it; `None` for no Sluice.
+    pub(super) fn config(&self, nginx: SocketAddr, telemetry: SocketAddr, folder: &Path) -> Option<String> {
         let tier = self.tier?;
-        let wrk = if self.both_ends { ", {executable: /wrk$}" } else { "" };
+        let wrk = if self.both_ends {
+            format!(", {{command_line: 'wrk .* http://{nginx}/'}}")
+        } else {
+            String::new()
+        };
         let logs =
             if self.content { "\n    logs: {receivers: [ebpf_network], exporters: [file]}" } else { "" };
         Some(format!(
             "receivers:
   ebpf_network:
     tier: {tier}
-    processes: {{include: [{{executable: /nginx$}}{wrk}]}}
+    processes: {{include: [{{command_line: 'nginx -c {folder}/'}}{wrk}]}}
     metrics: {{interval: 1s, http: {}}}
     sampling:
       default: {{ratio: 0.01, request: {{content: true}}, response: {{content: true}}}}

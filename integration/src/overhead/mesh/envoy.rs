@@ -11,22 +11,46 @@ use crate::{
 
 const TYPES: &str = "type.googleapis.com/envoy";
 
-/// Starts Envoy with two workers; `tracing` is where its spans go, and the percentage of requests that have one.
+/// How much Envoy does beside proxying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing.
+    Bare,
+    /// What it does as Istio configures a sidecar, as far as that comes with Envoy itself: an access log in Istio's default
+    /// format, and the filters for faults, CORS and gRPC's statistics. The log goes nowhere.
+    Mesh,
+}
+
+/// What Envoy traces.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tracing {
+    /// The percentage of requests that have a span.
+    pub(super) sampling: f64,
+    /// Where spans go.
+    pub(super) to: SocketAddr,
+}
+
+/// Istio's, in its order.
+const ACCESS_LOG: &str = r#"[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%
+"#;
+
+/// Starts Envoy with two workers.
 pub(super) fn start(
     envoy: &Path,
     folder: &Path,
     front: SocketAddr,
     nginx: SocketAddr,
-    tracing: (SocketAddr, Option<f64>),
+    kind: Kind,
+    tracing: Option<Tracing>,
 ) -> Outcome<Process> {
     let path = folder.join("envoy.json");
-    fs::write(&path, bootstrap(front, nginx, tracing).to_string())?;
+    fs::write(&path, bootstrap(front, nginx, kind, tracing).to_string())?;
     let mut command = tied(envoy);
     command.args(["--disable-hot-restart", "--concurrency", "2", "-l", "warn", "-c"]).arg(path);
     Process::start(&mut command, &folder.join("envoy.log"))
 }
 
-fn bootstrap(front: SocketAddr, nginx: SocketAddr, (spans_to, sampling): (SocketAddr, Option<f64>)) -> Value {
+fn bootstrap(front: SocketAddr, nginx: SocketAddr, kind: Kind, tracing: Option<Tracing>) -> Value {
     let mut manager = json!({
         "@type": format!("{TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": "http",
@@ -35,12 +59,19 @@ fn bootstrap(front: SocketAddr, nginx: SocketAddr, (spans_to, sampling): (Socket
             "name": "all", "domains": ["*"],
             "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "nginx"}}],
         }]},
-        "http_filters": [{
-            "name": "router",
-            "typed_config": {"@type": format!("{TYPES}.extensions.filters.http.router.v3.Router")},
-        }],
+        "http_filters": filters(kind),
     });
-    if let Some(sampling) = sampling {
+    if kind == Kind::Mesh {
+        manager["access_log"] = json!([{
+            "name": "log",
+            "typed_config": {
+                "@type": format!("{TYPES}.extensions.access_loggers.file.v3.FileAccessLog"),
+                "path": "/dev/null",
+                "log_format": {"text_format_source": {"inline_string": ACCESS_LOG}},
+            },
+        }]);
+    }
+    if let Some(Tracing { sampling, .. }) = tracing {
         manager["tracing"] = json!({
             "random_sampling": {"value": sampling},
             "provider": {"name": "zipkin", "typed_config": {
@@ -52,8 +83,12 @@ fn bootstrap(front: SocketAddr, nginx: SocketAddr, (spans_to, sampling): (Socket
             }},
         });
     }
+    // Where nothing is traced, nothing is sent.
+    let spans_to = tracing.map_or(nginx, |tracing| tracing.to);
     json!({
         "node": {"id": "front", "cluster": "front"},
+        // The default sends five spans at a time.
+        "layered_runtime": {"layers": [{"name": "own", "static_layer": {"tracing.zipkin.min_flush_spans": 50}}]},
         "static_resources": {
             "listeners": [{
                 "name": "front",
@@ -65,6 +100,22 @@ fn bootstrap(front: SocketAddr, nginx: SocketAddr, (spans_to, sampling): (Socket
             "clusters": [cluster("nginx", nginx), cluster("spans", spans_to)],
         },
     })
+}
+
+fn filters(kind: Kind) -> Vec<Value> {
+    let beside: &[(&str, &str)] = match kind {
+        Kind::Bare => &[],
+        Kind::Mesh => &[
+            ("fault", "fault.v3.HTTPFault"),
+            ("cors", "cors.v3.Cors"),
+            ("grpc_stats", "grpc_stats.v3.FilterConfig"),
+        ],
+    };
+    let all = beside.iter().chain(&[("router", "router.v3.Router")]);
+    all.map(|(name, of)| {
+        json!({"name": name, "typed_config": {"@type": format!("{TYPES}.extensions.filters.http.{of}")}})
+    })
+    .collect()
 }
 
 fn cluster(name: &str, address: SocketAddr) -> Value {

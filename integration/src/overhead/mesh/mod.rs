@@ -1,13 +1,14 @@
-//! What tracing costs a proxy: wrk flat out through Envoy to nginx, untraced, traced in full, and traced a little with
-//! the kernel's events for what is slow or failed.
+//! What tracing costs a proxy: wrk flat out through Envoy to nginx, in turns with the same untraced: traced in full, and traced
+//! a little, without and with the kernel's events for what is slow or failed.
 
+mod config;
 mod envoy;
-mod reference;
 mod sink;
+mod stack;
 
 use std::{
-    fs, io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    fs,
+    net::SocketAddr,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
@@ -16,21 +17,16 @@ use std::{
 
 use serde::Serialize;
 
-pub use self::reference::Reference;
-use self::sink::Sink;
+use self::{
+    config::Places,
+    envoy::{Kind, Tracing},
+    sink::Sink,
+    stack::{ADDRESS, Plan, Stack},
+};
 use super::{
-    CpuTime, PATIENCE, host, measure_programs, microseconds_each, precise, requests, start_sluice, usage,
+    PATIENCE, host, measure_programs, median, microseconds_each, or_nothing, start_sluice, turns, usage,
 };
-use crate::{
-    Outcome,
-    process::{Process, free_address, tied},
-};
-
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-/// How long everything runs before it is measured.
-const WARM_UP: &str = "-d1s";
-/// Connections of wrk.
-const CONNECTIONS: &str = "-c64";
+use crate::{Outcome, process::free_address};
 
 /// A way to trace the proxy.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +35,7 @@ pub struct Scenario {
     pub name: &'static str,
     /// What runs.
     pub what: &'static str,
+    kind: Kind,
     /// The percentage of requests that Envoy traces.
     sampling: Option<f64>,
     /// Whether spans go through Sluice, which adds events; and which ends of Envoy it watches then.
@@ -54,132 +51,137 @@ enum Ends {
     Upstream,
 }
 
+const fn scenario(
+    name: &'static str,
+    what: &'static str,
+    kind: Kind,
+    sampling: Option<f64>,
+    events: Option<Ends>,
+) -> Scenario {
+    Scenario { name, what, kind, sampling, events }
+}
+
 /// All of them. The first shows how far a comparison can be trusted.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "untraced", what: "no tracing", sampling: None, events: None },
-    Scenario { name: "zipkin", what: "Zipkin tracing at 100 %", sampling: Some(100.0), events: None },
-    Scenario { name: "zipkin-1", what: "Zipkin tracing at 1 %", sampling: Some(1.0), events: None },
-    Scenario {
-        name: "events",
-        what: "the same, and Sluice's events of every slow, 4xx and 5xx exchange",
-        sampling: Some(1.0),
-        events: Some(Ends::Both),
-    },
-    Scenario {
-        name: "events-upstream",
-        what: "the same, with `ports` set to nginx's",
-        sampling: Some(1.0),
-        events: Some(Ends::Upstream),
-    },
+    scenario("untraced", "no tracing", Kind::Bare, None, None),
+    scenario("zipkin", "Zipkin tracing at 100 %", Kind::Bare, Some(100.0), None),
+    scenario("zipkin-0", "Zipkin tracing at 0 %", Kind::Bare, Some(0.0), None),
+    scenario("zipkin-1", "Zipkin tracing at 1 %", Kind::Bare, Some(1.0), None),
+    scenario(
+        "events",
+        "the same, and Sluice's events of every slow, 4xx and 5xx exchange",
+        Kind::Bare,
+        Some(1.0),
+        Some(Ends::Both),
+    ),
+    scenario(
+        "events-upstream",
+        "the same, with `ports` set to nginx's",
+        Kind::Bare,
+        Some(1.0),
+        Some(Ends::Upstream),
+    ),
+    scenario("mesh-zipkin-1", "as Istio sets it up: Zipkin tracing at 1 %", Kind::Mesh, Some(1.0), None),
+    scenario("mesh-events", "the same, and Sluice's events", Kind::Mesh, Some(1.0), Some(Ends::Both)),
+    scenario(
+        "mesh-events-upstream",
+        "the same, with `ports` set to nginx's",
+        Kind::Mesh,
+        Some(1.0),
+        Some(Ends::Upstream),
+    ),
 ];
 
-/// One measurement.
+/// One measurement: a traced proxy and an untraced one of the same kind, in turns.
 #[derive(Clone, Debug, Serialize)]
 pub struct Round {
-    /// Requests a second that wrk got answered.
+    /// Requests a second that wrk got answered, in the middle of all turns.
     pub rate: f64,
-    /// CPU time of Envoy, nginx, wrk and Sluice for a request, in microseconds.
+    /// CPU time of Envoy, nginx and wrk for a request, in microseconds.
     pub cpu: f64,
-    /// The rate of an untraced proxy right before and after.
-    pub untraced_rate: f64,
-    /// Its CPU time for a request, in microseconds.
+    /// The same of the untraced proxy.
     pub untraced_cpu: f64,
+    /// The rate of each turn by that of the untraced proxy right before or after, less what Sluice's programs cost that.
+    pub shares: Vec<f64>,
     /// CPU time of Sluice alone for a request, in microseconds.
     pub sluice: f64,
     /// Time that Sluice's programs ran in the kernel for a request, in microseconds, when that was measured.
     pub programs: f64,
+    /// The same for a request to the untraced proxy: they look at every transfer of the host, if only to leave it alone.
+    pub untraced_programs: f64,
     /// Requests that wrk got answered.
     pub requests: u64,
     /// Spans that reached the sink.
     pub spans: u64,
-    /// Events of the kernel on them, warming up included.
+    /// Events of the kernel on them.
     pub events: u64,
-    /// Slow and failed requests, as nginx logged them, warming up included.
+    /// Slow and failed requests, as nginx logged them.
     pub remarkable: u64,
     /// Exchanges that Sluice saw, on either side of Envoy.
     pub exchanges: u64,
-    /// Exchanges that Sluice recorded with their content, warming up included.
+    /// Exchanges that Sluice recorded with their content.
     pub recorded: u64,
-    /// Events that the kernel side could not tell, warming up included.
+    /// Events that the kernel side could not tell.
     pub lost: u64,
 }
 
-/// Runs a round: nginx with one worker, Envoy with two, wrk with 64 connections, all on all processors.
+/// Runs a round: twice nginx with one worker, Envoy with two, wrk with 64 connections, all on all processors.
 ///
 /// # Errors
 /// What could not be started or read.
-pub fn round(
-    scenario: &Scenario,
-    sluice: &Path,
-    envoy: &Path,
-    seconds: u64,
-    reference: &Reference,
-) -> Outcome<Round> {
-    let around = (seconds / 2).max(1);
-    let untraced = reference.load(around)?;
-    let folder = tempfile::tempdir()?;
-    let (nginx, front, sink, telemetry) = (place()?, place()?, Sink::start()?, free_address()?);
-    let mut server = start_nginx(folder.path(), nginx)?;
-    server.wait_until_listening(nginx, PATIENCE)?;
+pub fn round(scenario: &Scenario, sluice: &Path, envoy: &Path, seconds: u64) -> Outcome<Round> {
+    let untraced = Stack::start(Plan::make()?, envoy, scenario.kind, None)?;
+    let (plan, sink, telemetry) = (Plan::make()?, Sink::start()?, free_address()?);
     let mut spans_to = sink.address;
     let mut collector = None;
     if let Some(ends) = scenario.events {
         spans_to = free_address()?;
         let ports = match ends {
             Ends::Both => Vec::new(),
-            Ends::Upstream => vec![nginx.port()],
+            Ends::Upstream => vec![plan.nginx.port()],
         };
-        let config = config(&ports, telemetry, (spans_to, sink.address), folder.path());
-        collector = Some(start_sluice(sluice, folder.path(), &config, telemetry)?);
+        let folder = plan.folder.path();
+        let places = Places { zipkin: spans_to, sink: sink.address, telemetry, folder };
+        let config = config::config(&ports, &places);
+        collector = Some(start_sluice(sluice, folder, &config, telemetry)?);
     }
-    let mut proxy = envoy::start(envoy, folder.path(), front, nginx, (spans_to, scenario.sampling))?;
-    proxy.wait_until_listening(front, PATIENCE)?;
-    wrk(front, WARM_UP)?;
+    let tracing = scenario.sampling.map(|sampling| Tracing { sampling, to: spans_to });
+    let traced = Stack::start(plan, envoy, scenario.kind, tracing)?;
 
-    let settled = |collector: &Option<Process>| match collector {
-        Some(_) => counters(telemetry),
-        None => Ok([0; 3]),
+    let before = (traced.load.served()?, usage(collector.as_ref())?);
+    let loads = [(&untraced.load, &untraced.processes()[..]), (&traced.load, &traced.processes()[..])];
+    let [bare, turns] = turns::alternate(loads, seconds)?;
+    let after = (traced.load.served()?, usage(collector.as_ref())?);
+    let requests = traced.load.served()?;
+    let [exchanges, recorded, lost] = match &collector {
+        Some(_) => counters(telemetry)?,
+        None => [0; 3],
     };
-    let (known, spans) = (settled(&collector)?, sink.spans());
-    let all: Vec<&Process> = [&server, &proxy].into_iter().chain(&collector).collect();
-    let before = (CpuTime::read(&all)?, usage(collector.as_ref())?);
-    let requests = wrk(front, &format!("-d{seconds}s"))?;
-    let after = (CpuTime::read(&all)?, usage(collector.as_ref())?);
-    let [exchanges, recorded, lost] = settled(&collector)?;
-    let log = fs::read_to_string(folder.path().join("remarkable.log"))?;
-    let spans = sink.spans() - spans;
-    let programs = match &collector {
-        Some(collector) => measure_programs(collector, || wrk(front, "-d1s"))?,
-        None => 0.0,
-    };
+    let remarkable = traced.remarkable()?;
+    let programs = measure_programs(collector.as_ref(), &traced.load)?;
+    let untraced_programs = measure_programs(collector.as_ref(), &untraced.load)?;
     if let Some(collector) = collector {
         // What it still holds reaches the sink.
         collector.stop(PATIENCE)?;
     }
-    drop((proxy, server));
-    let untraced = untraced.and(reference.load(around)?);
-    let each = |time: Duration| microseconds_each(time, requests);
-    let cpu = |time: CpuTime| time.user + time.system;
+    let [cpu, untraced_cpu] = [&turns, &bare].map(|turns| turns.cpu_each().iter().sum::<f64>());
+    let alone = 1.0 - or_nothing(untraced_programs) / untraced_cpu;
     Ok(Round {
-        rate: precise(requests) / Duration::from_secs(seconds).as_secs_f64(),
-        cpu: each(cpu(after.0).saturating_sub(cpu(before.0))),
-        untraced_rate: untraced.rate(),
-        untraced_cpu: untraced.cpu_each(),
-        sluice: each(after.1.saturating_sub(before.1)),
+        shares: turns.rates.iter().zip(&bare.rates).map(|(rate, bare)| rate / bare * alone).collect(),
+        rate: median(turns.rates),
+        cpu,
+        untraced_cpu,
+        sluice: microseconds_each(after.1.saturating_sub(before.1), after.0 - before.0),
         programs,
+        untraced_programs,
         requests,
-        spans,
+        spans: sink.spans(),
         events: sink.events(),
-        remarkable: log.lines().count() as u64,
-        exchanges: exchanges - known[0],
+        remarkable,
+        exchanges,
         recorded,
         lost,
     })
-}
-
-/// A free port of the address that is like one of a host: spans that name the loopback interface could be of any host.
-fn place() -> io::Result<SocketAddr> {
-    Ok(SocketAddr::new(IpAddr::V4(ADDRESS), free_address()?.port()))
 }
 
 /// Runs this program anew, with these arguments, in a network namespace of its own whose loopback interface has another
@@ -196,90 +198,6 @@ pub fn enter_namespace(arguments: &[&str]) -> Outcome<()> {
         .args(std::env::args_os().skip(2))
         .exec();
     Err(format!("cannot run unshare (Debian: util-linux): {error}").into())
-}
-
-/// Requests that were answered.
-fn wrk(front: SocketAddr, time: &str) -> Outcome<u64> {
-    let output = Command::new("wrk")
-        .args(["-t1", CONNECTIONS, time])
-        .arg(format!("http://{front}/"))
-        .output()
-        .map_err(|error| format!("cannot run wrk (Debian: wrk): {error}"))?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    requests(&told).ok_or_else(|| format!("wrk printed no requests: {told}").into())
-}
-
-/// One worker that answers at once, but for a few requests: 4xx, 5xx, and a second late.
-fn start_nginx(folder: &Path, address: SocketAddr) -> Outcome<Process> {
-    let path = folder.join("nginx.conf");
-    let place = folder.display();
-    let large = "x".repeat(500);
-    fs::write(
-        &path,
-        format!(
-            "worker_processes 1; daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx.err;
-             events {{}}
-             http {{
-               split_clients $connection-$connection_requests $kind {{
-                 0.5% missing; 0.5% broken; 0.02% slow; * usual;
-               }}
-               map $kind $is_remarkable {{ usual 0; default 1; }}
-               log_format kind '$kind $status';
-               access_log {place}/remarkable.log kind if=$is_remarkable;
-               keepalive_requests 100000000;
-               client_body_temp_path {place}/1; proxy_temp_path {place}/2; fastcgi_temp_path {place}/3;
-               uwsgi_temp_path {place}/4; scgi_temp_path {place}/5;
-               server {{
-                 listen {address};
-                 location / {{
-                   if ($kind = missing) {{ return 404 'no such thing'; }}
-                   if ($kind = broken) {{ return 503 'out of order'; }}
-                   if ($kind = slow) {{ rewrite ^ /slow last; }}
-                   return 200 'hello from nginx';
-                 }}
-                 location = /slow {{ internal; limit_rate 500; return 200 '{large}'; }}
-               }}
-             }}"
-        ),
-    )?;
-    let mut command = tied(Path::new("nginx"));
-    Process::start(command.arg("-c").arg(path), &folder.join("nginx.log"))
-}
-
-/// Envoy alone is watched. The events of traces that Envoy does not sample are records.
-fn config(
-    ports: &[u16],
-    telemetry: SocketAddr,
-    (zipkin, sink): (SocketAddr, SocketAddr),
-    folder: &Path,
-) -> String {
-    format!(
-        "receivers:
-  zipkin: {{endpoint: '{zipkin}'}}
-  ebpf_network:
-    processes: {{include: [{{executable: /envoy$}}]}}
-    ports: {ports:?}
-    sampling:
-      top: 1000
-      honour_sampled_flag: false
-      default: {{min_duration: 500ms, request: {{content: true}}, response: {{content: true}}}}
-connectors:
-  trace_events: {{}}
-exporters:
-  zipkin: {{endpoint: 'http://{sink}/api/v2/spans'}}
-  file/unjoined: {{path: {folder}/unjoined.jsonl}}
-service:
-  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: {}, port: {}}}}}}}}}]}}}}
-  pipelines:
-    logs/kernel: {{receivers: [ebpf_network], exporters: [trace_events]}}
-    logs/unjoined: {{receivers: [trace_events], exporters: [file/unjoined]}}
-    traces/in: {{receivers: [zipkin], exporters: [trace_events]}}
-    traces: {{receivers: [trace_events], exporters: [zipkin]}}
-",
-        telemetry.ip(),
-        telemetry.port(),
-        folder = folder.display(),
-    )
 }
 
 /// Exchanges seen, exchanges recorded and events lost, once no more come: a window of sampling lasts two seconds.
