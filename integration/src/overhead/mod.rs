@@ -2,6 +2,7 @@
 
 mod host;
 pub mod mesh;
+mod nginx;
 mod programs;
 mod scenario;
 mod turns;
@@ -132,27 +133,15 @@ fn microseconds_each(time: Duration, requests: u64) -> f64 {
 }
 
 fn start_nginx(folder: &Path, address: SocketAddr) -> Outcome<Process> {
-    let path = folder.join("nginx.conf");
-    let place = folder.display();
-    fs::write(
-        &path,
-        format!(
-            "worker_processes 1; daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx.err;
-             events {{}}
-             http {{
-               access_log off; keepalive_requests 100000000;
-               client_body_temp_path {place}/1; proxy_temp_path {place}/2; fastcgi_temp_path {place}/3;
-               uwsgi_temp_path {place}/4; scgi_temp_path {place}/5;
-               server {{
-                 listen {address};
-                 location / {{ return 200 'hello from nginx'; }}
-                 location = /status {{ stub_status; }}
-               }}
-             }}"
-        ),
-    )?;
-    let mut command = tied(Path::new("nginx"));
-    Process::start(command.arg("-c").arg(path), &folder.join("nginx.log"))
+    let http = format!(
+        "access_log off;
+         server {{
+           listen {address};
+           location / {{ return 200 'hello from nginx'; }}
+           location = /status {{ stub_status; }}
+         }}"
+    );
+    nginx::start(folder, &http)
 }
 
 fn start_sluice(sluice: &Path, folder: &Path, config: &str, telemetry: SocketAddr) -> Outcome<Process> {

@@ -9,12 +9,12 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    super::{PATIENCE, turns::Load},
+    super::{PATIENCE, nginx, turns::Load},
     envoy::{self, Kind, Tracing},
 };
 use crate::{
     Outcome,
-    process::{Process, free_address, tied},
+    process::{Process, free_address},
 };
 
 /// Of the loopback interface of the namespace.
@@ -75,38 +75,25 @@ fn place() -> io::Result<SocketAddr> {
 
 /// One worker that answers at once, but for a few requests: 4xx, 5xx, and a second late.
 fn start_nginx(folder: &Path, address: SocketAddr) -> Outcome<Process> {
-    let path = folder.join("nginx.conf");
-    let place = folder.display();
-    let large = "x".repeat(500);
-    fs::write(
-        &path,
-        format!(
-            "worker_processes 1; daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/nginx.err;
-             events {{}}
-             http {{
-               split_clients $connection-$connection_requests $kind {{
-                 0.5% missing; 0.5% broken; 0.02% slow; * usual;
-               }}
-               map $kind $is_remarkable {{ usual 0; default 1; }}
-               log_format kind '$kind $status';
-               access_log {place}/remarkable.log kind if=$is_remarkable;
-               keepalive_requests 100000000;
-               client_body_temp_path {place}/1; proxy_temp_path {place}/2; fastcgi_temp_path {place}/3;
-               uwsgi_temp_path {place}/4; scgi_temp_path {place}/5;
-               server {{
-                 listen {address};
-                 location = /status {{ stub_status; access_log off; }}
-                 location / {{
-                   if ($kind = missing) {{ return 404 'no such thing'; }}
-                   if ($kind = broken) {{ return 503 'out of order'; }}
-                   if ($kind = slow) {{ rewrite ^ /slow last; }}
-                   return 200 'hello from nginx';
-                 }}
-                 location = /slow {{ internal; limit_rate 500; return 200 '{large}'; }}
-               }}
-             }}"
-        ),
-    )?;
-    let mut command = tied(Path::new("nginx"));
-    Process::start(command.arg("-c").arg(path), &folder.join("nginx.log"))
+    let (place, large) = (folder.display(), "x".repeat(500));
+    let http = format!(
+        "split_clients $connection-$connection_requests $kind {{
+           0.5% missing; 0.5% broken; 0.02% slow; * usual;
+         }}
+         map $kind $is_remarkable {{ usual 0; default 1; }}
+         log_format kind '$kind $status';
+         access_log {place}/remarkable.log kind if=$is_remarkable;
+         server {{
+           listen {address};
+           location = /status {{ stub_status; access_log off; }}
+           location / {{
+             if ($kind = missing) {{ return 404 'no such thing'; }}
+             if ($kind = broken) {{ return 503 'out of order'; }}
+             if ($kind = slow) {{ rewrite ^ /slow last; }}
+             return 200 'hello from nginx';
+           }}
+           location = /slow {{ internal; limit_rate 500; return 200 '{large}'; }}
+         }}"
+    );
+    nginx::start(folder, &http)
 }
